@@ -1,0 +1,1 @@
+//! Boot loader backends and the programs that run before the real root.

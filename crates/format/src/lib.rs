@@ -1,0 +1,1 @@
+//! OSTree's bytes to Rust values and back: pure parsers and writers.

@@ -1,0 +1,1 @@
+//! File-system calls beneath directory handles.
