@@ -1,1 +1,3 @@
 //! From a commit to a bootable deployment.
+
+pub mod plan;
