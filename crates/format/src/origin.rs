@@ -1,0 +1,307 @@
+//! A deployment's origin file: where its tree came from and what was asked of it.
+//!
+//! [`Origin`] is a typed view on a [`KeyFile`]: groups and keys that it doesn't know, such as those of package layering, stay
+//! as they are.
+
+use crate::keyfile::{KeyFile, KeyFileError};
+use crate::refname::{NameError, Refspec};
+
+const GROUP: &str = "origin";
+const TRANSIENT: &str = "libostree-transient";
+const SOURCES: [&str; 3] = ["refspec", "baserefspec", "container-image-reference"];
+
+/// The reason why an origin can't be read or changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OriginError {
+    /// The text is no key file, or a value in it is of the wrong type.
+    #[error(transparent)]
+    KeyFile(#[from] KeyFileError),
+    /// The source is no refspec.
+    #[error("origin `{key}`: {source}")]
+    Refspec {
+        /// The key that holds it.
+        key: &'static str,
+        /// What is wrong with it.
+        source: NameError,
+    },
+    /// More than one of `refspec`, `baserefspec` and `container-image-reference` is given.
+    #[error("origin has both `{first}` and `{second}`")]
+    TwoSources {
+        /// The key that comes first.
+        first: &'static str,
+        /// The key that comes second.
+        second: &'static str,
+    },
+    /// An override that is no checksum.
+    #[error("origin `override-commit` is `{found}`, not a commit of 64 hexadecimal digits")]
+    OverrideCommit {
+        /// The value.
+        found: String,
+    },
+    /// A value of `unlocked` that is not known.
+    #[error("origin `unlocked` is `{found}`, not `none`, `development`, `transient` or `hotfix`")]
+    Unlocked {
+        /// The value.
+        found: String,
+    },
+}
+
+/// Where a deployment's tree comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// A ref that is followed as it is.
+    Refspec(Refspec),
+    /// A ref or a pinned commit on which packages are layered; a commit stands as its 64 digits.
+    BaseRefspec(String),
+    /// A container image, in the form of its own tools.
+    ContainerImage(String),
+}
+
+/// How the `/usr` of a deployment was made writable.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unlocked {
+    /// It was not.
+    None,
+    /// By an overlay that a reboot drops.
+    Development,
+    /// By an overlay that a reboot drops and that is read-only outside of a private mount namespace.
+    Transient,
+    /// By an overlay that stays.
+    Hotfix,
+}
+
+impl Unlocked {
+    /// The word in the file.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Development => "development",
+            Self::Transient => "transient",
+            Self::Hotfix => "hotfix",
+        }
+    }
+}
+
+/// An origin file.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Origin {
+    file: KeyFile,
+}
+
+impl Origin {
+    /// Makes the origin of a deployment that follows a source.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`] if a container image reference has a line end in it.
+    pub fn new(source: &Source) -> Result<Self, OriginError> {
+        let mut origin = Self::default();
+        origin.set_source(source)?;
+        Ok(origin)
+    }
+
+    /// Parses and checks the text of an origin file.
+    ///
+    /// # Errors
+    /// [`OriginError`] on the first value that can't be what it should be.
+    pub fn parse(text: &[u8]) -> Result<Self, OriginError> {
+        Self::from_key_file(KeyFile::parse(text)?)
+    }
+
+    /// Takes and checks a key file.
+    ///
+    /// # Errors
+    /// [`OriginError`] on the first value that can't be what it should be.
+    pub fn from_key_file(file: KeyFile) -> Result<Self, OriginError> {
+        let origin = Self { file };
+        origin.source()?;
+        origin.override_commit()?;
+        origin.unlocked()?;
+        origin.is_pinned()?;
+        Ok(origin)
+    }
+
+    /// The text to write.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.file.to_bytes()
+    }
+
+    /// The key file below, for groups of others.
+    pub fn key_file(&self) -> &KeyFile {
+        &self.file
+    }
+
+    /// The key file below, to be changed; what is set here is not checked.
+    pub fn key_file_mut(&mut self) -> &mut KeyFile {
+        &mut self.file
+    }
+
+    /// Where the tree comes from; `None` if the file doesn't say.
+    ///
+    /// # Errors
+    /// [`OriginError::Refspec`], [`OriginError::TwoSources`].
+    pub fn source(&self) -> Result<Option<Source>, OriginError> {
+        let mut found: Option<(&'static str, String)> = None;
+        for key in SOURCES {
+            if let Some(value) = self.file.string(GROUP, key)? {
+                if let Some((first, _)) = found {
+                    return Err(OriginError::TwoSources { first, second: key });
+                }
+                found = Some((key, value));
+            }
+        }
+        let Some((key, value)) = found else {
+            return Ok(None);
+        };
+        Ok(Some(match key {
+            "refspec" => Source::Refspec(
+                Refspec::parse(&value).map_err(|source| OriginError::Refspec { key, source })?,
+            ),
+            "baserefspec" => Source::BaseRefspec(value),
+            _ => Source::ContainerImage(value),
+        }))
+    }
+
+    /// Sets where the tree comes from, in place of what was set.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`] if the text can't stand in a key file.
+    pub fn set_source(&mut self, source: &Source) -> Result<(), OriginError> {
+        let (key, value) = match source {
+            Source::Refspec(refspec) => ("refspec", refspec.to_string()),
+            Source::BaseRefspec(text) => ("baserefspec", text.clone()),
+            Source::ContainerImage(text) => ("container-image-reference", text.clone()),
+        };
+        for other in SOURCES.iter().filter(|other| **other != key) {
+            self.file.remove_key(GROUP, other);
+        }
+        Ok(self.file.set_string(GROUP, key, &value)?)
+    }
+
+    /// The refspec that an upgrade pulls, of either kind; `None` for a container image or no source.
+    ///
+    /// # Errors
+    /// As [`Origin::source`], and [`OriginError::Refspec`] if a base is no refspec.
+    pub fn refspec(&self) -> Result<Option<Refspec>, OriginError> {
+        match self.source()? {
+            Some(Source::Refspec(refspec)) => Ok(Some(refspec)),
+            Some(Source::BaseRefspec(text)) => {
+                let key = "baserefspec";
+                Refspec::parse(&text)
+                    .map(Some)
+                    .map_err(|source| OriginError::Refspec { key, source })
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// The commit that is deployed instead of the ref's newest, 64 hexadecimal digits.
+    ///
+    /// # Errors
+    /// [`OriginError::OverrideCommit`].
+    pub fn override_commit(&self) -> Result<Option<String>, OriginError> {
+        let Some(found) = self.file.string(GROUP, "override-commit")? else {
+            return Ok(None);
+        };
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if found.len() != 64 || !found.bytes().all(hex) {
+            return Err(OriginError::OverrideCommit { found });
+        }
+        Ok(Some(found))
+    }
+
+    /// Sets or removes the commit that is deployed instead of the ref's newest.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn set_override_commit(&mut self, commit: Option<&str>) -> Result<(), OriginError> {
+        match commit {
+            Some(commit) => self.file.set_string(GROUP, "override-commit", commit)?,
+            None => {
+                self.file.remove_key(GROUP, "override-commit");
+            }
+        }
+        Ok(())
+    }
+
+    /// What a person must do before the first upgrade, in words; an upgrade is refused with this text.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn unconfigured_state(&self) -> Result<Option<String>, OriginError> {
+        Ok(self.file.string(GROUP, "unconfigured-state")?)
+    }
+
+    /// How `/usr` was made writable.
+    ///
+    /// # Errors
+    /// [`OriginError::Unlocked`].
+    pub fn unlocked(&self) -> Result<Unlocked, OriginError> {
+        let Some(found) = self.file.string(GROUP, "unlocked")? else {
+            return Ok(Unlocked::None);
+        };
+        [
+            Unlocked::None,
+            Unlocked::Development,
+            Unlocked::Transient,
+            Unlocked::Hotfix,
+        ]
+        .into_iter()
+        .find(|state| state.as_str() == found)
+        .ok_or(OriginError::Unlocked { found })
+    }
+
+    /// Records how `/usr` was made writable; [`Unlocked::None`] removes the key.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn set_unlocked(&mut self, state: Unlocked) -> Result<(), OriginError> {
+        if state == Unlocked::None {
+            self.file.remove_key(GROUP, "unlocked");
+            return Ok(());
+        }
+        Ok(self.file.set_string(GROUP, "unlocked", state.as_str())?)
+    }
+
+    /// A link to and a description of a source that another tool manages.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn custom(&self) -> Result<(Option<String>, Option<String>), OriginError> {
+        Ok((
+            self.file.string(GROUP, "custom-url")?,
+            self.file.string(GROUP, "custom-description")?,
+        ))
+    }
+
+    /// Says whether clean-up must leave the deployment.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn is_pinned(&self) -> Result<bool, OriginError> {
+        Ok(self.file.boolean(TRANSIENT, "pinned")?.unwrap_or(false))
+    }
+
+    /// Pins the deployment, or removes the pin.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn set_pinned(&mut self, pinned: bool) -> Result<(), OriginError> {
+        if pinned {
+            return Ok(self.file.set_boolean(TRANSIENT, "pinned", true)?);
+        }
+        self.file.remove_key(TRANSIENT, "pinned");
+        if self.file.keys(TRANSIENT).is_empty() {
+            self.file.remove_group(TRANSIENT);
+        }
+        Ok(())
+    }
+
+    /// The origin that a new deployment inherits: the same without what belongs to the one deployment only.
+    #[must_use]
+    pub fn without_transient(&self) -> Self {
+        let mut origin = self.clone();
+        origin.file.remove_group(TRANSIENT);
+        origin
+    }
+}
