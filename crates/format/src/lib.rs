@@ -2,14 +2,45 @@
 
 pub mod bls;
 pub mod bootlink;
+mod checksum;
+mod commit;
+mod dirmeta;
+mod dirtree;
+mod error;
+mod file_header;
 pub mod kargs;
 pub mod keyfile;
+mod metadata;
+mod mode;
+mod object;
 pub mod origin;
 pub mod refname;
+mod sizes;
+mod summary;
+pub mod variant;
+mod varint;
+mod xattrs;
 
 pub use bls::{BootEntry, EntryName};
 pub use bootlink::{Bootlink, DeploymentName, StaterootName, Turn};
+pub use checksum::{
+    CHECKSUM_HEX_LEN, CHECKSUM_LEN, Checksum, ChecksumError, ChecksumHex, CommitId, DirMetaId,
+    DirTreeId, FileId, Hasher,
+};
+pub use commit::Commit;
+pub use dirmeta::DirMeta;
+pub use dirtree::{DirEntry, DirEntryRef, DirTree, DirTreeRef, FileEntryRef, check_name};
+pub use error::ObjectError;
+pub use file_header::{FileHeader, HEADER_PREFIX_LEN, MAX_HEADER_SIZE, ReadHeaderError};
 pub use kargs::{Karg, KernelArgs};
 pub use keyfile::KeyFile;
+pub use metadata::Metadata;
+pub use mode::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
+pub use object::{MAX_METADATA_SIZE, ObjectKind, ObjectName, ObjectNameError, StorageForm};
 pub use origin::Origin;
 pub use refname::{CollectionId, NameError, RefName, Refspec, RemoteName, Revision};
+pub use sizes::{SIZES_KEY, SizeEntry, parse_sizes, sizes_to_value};
+pub use summary::{Summary, SummaryRef, refs_to_value};
+pub use variant::{Annotate, Type, Value, VariantError};
+pub use varint::{read_varint, write_varint};
+pub use xattrs::{MAX_XATTR_NAME, MAX_XATTR_VALUE, Xattrs};
