@@ -7,6 +7,9 @@
 //! ostree=/ostree/boot.B/STATEROOT/BOOTCSUM/BOOTSERIAL           kernel argument
 //! ```
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 /// A name or path that is not of the form it must have.

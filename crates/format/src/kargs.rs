@@ -3,6 +3,9 @@
 //! Blanks separate arguments unless they are between double quotes, as the kernel itself reads them. An argument keeps its
 //! exact text; only the blanks between arguments are normalised to one space.
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
 
 /// The reason why an argument could not be changed.

@@ -4,12 +4,13 @@
 //! wrote. Repeated groups are merged into the first one, as GLib does. Writing is normalised in the same way as GLib's: no
 //! blanks around `=`, one empty line between groups.
 
+mod edit;
 mod value;
 
 #[cfg(test)]
 mod tests;
 
-use value::{escape, escape_list, parse_bool, parse_number, unescape, unescape_list};
+use value::{parse_bool, parse_number, unescape, unescape_list};
 
 /// The reason why bytes are no key file, or a value is not of the type that was asked for.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -297,100 +298,6 @@ impl KeyFile {
                 expected,
             }),
         }
-    }
-
-    /// Sets a value as it shall stand in the file, without escaping; a new key goes to the end of its group, a new group to
-    /// the end of the file.
-    ///
-    /// # Errors
-    /// [`KeyFileError::Name`] on an invalid group or key, [`KeyFileError::ValueText`] on a line end or NUL.
-    pub fn set_raw(&mut self, group: &str, key: &str, raw: &str) -> Result<(), KeyFileError> {
-        let refused = |what, name: &str| KeyFileError::Name {
-            what,
-            name: excerpt(name.as_bytes()),
-        };
-        if !is_group_name(group) {
-            return Err(refused("group", group));
-        }
-        if !is_key_name(key) || key.trim_ascii() != key || key.starts_with('#') {
-            return Err(refused("key", key));
-        }
-        if raw.contains(['\n', '\r', '\0']) {
-            return Err(KeyFileError::ValueText {
-                group: group.to_owned(),
-                key: key.to_owned(),
-            });
-        }
-        let index = self.group_index(group);
-        let lines = &mut self.groups[index].lines;
-        let old = lines.iter_mut().rev().find_map(|line| match line {
-            Line::Pair { key: k, raw } if k == key => Some(raw),
-            _ => None,
-        });
-        match old {
-            Some(old) => raw.clone_into(old),
-            None => {
-                // Before trailing blank lines and comments: those belong to what follows.
-                let end = lines
-                    .iter()
-                    .rposition(|line| matches!(line, Line::Pair { .. }))
-                    .map_or(0, |last| last + 1);
-                let pair = Line::Pair {
-                    key: key.to_owned(),
-                    raw: raw.to_owned(),
-                };
-                lines.insert(end, pair);
-            }
-        }
-        Ok(())
-    }
-
-    /// Sets a text value, escaped as needed.
-    ///
-    /// # Errors
-    /// As [`KeyFile::set_raw`].
-    pub fn set_string(&mut self, group: &str, key: &str, value: &str) -> Result<(), KeyFileError> {
-        self.set_raw(group, key, &escape(value))
-    }
-
-    /// Sets a list value: each item escaped and followed by `;`.
-    ///
-    /// # Errors
-    /// As [`KeyFile::set_raw`].
-    pub fn set_string_list<S: AsRef<str>>(
-        &mut self,
-        group: &str,
-        key: &str,
-        items: &[S],
-    ) -> Result<(), KeyFileError> {
-        self.set_raw(group, key, &escape_list(items))
-    }
-
-    /// Sets `true` or `false`.
-    ///
-    /// # Errors
-    /// As [`KeyFile::set_raw`].
-    pub fn set_boolean(&mut self, group: &str, key: &str, value: bool) -> Result<(), KeyFileError> {
-        self.set_raw(group, key, if value { "true" } else { "false" })
-    }
-
-    /// Removes a key (every occurrence of it) and says whether it was there.
-    pub fn remove_key(&mut self, group: &str, key: &str) -> bool {
-        let Some(found) = self.groups.iter_mut().find(|g| g.name == group) else {
-            return false;
-        };
-        let before = found.lines.len();
-        found
-            .lines
-            .retain(|line| !matches!(line, Line::Pair { key: k, .. } if k == key));
-        found.lines.len() != before
-    }
-
-    /// Removes a group with its keys and comments and says whether it was there.
-    pub fn remove_group(&mut self, group: &str) -> bool {
-        let before = self.groups.len();
-        self.groups.retain(|g| g.name != group);
-        self.groups.len() != before
     }
 
     fn group(&self, name: &str) -> Option<&Group> {

@@ -3,6 +3,9 @@
 //! [`Origin`] is a typed view on a [`KeyFile`]: groups and keys that it doesn't know, such as those of package layering, stay
 //! as they are.
 
+#[cfg(test)]
+mod tests;
+
 use crate::keyfile::{KeyFile, KeyFileError};
 use crate::refname::{NameError, Refspec};
 

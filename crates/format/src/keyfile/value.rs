@@ -79,8 +79,8 @@ fn escape_into(out: &mut String, value: &str, in_list: bool) {
             ';' if in_list => out.push_str("\\;"),
             c => out.push(c),
         }
-        // Line ends are escaped, so that blanks after them still lead nothing that a reader would trim.
-        leading = leading && matches!(c, ' ' | '\t');
+        // GLib goes on escaping blanks after a line end in front.
+        leading = leading && matches!(c, ' ' | '\t' | '\n' | '\r');
     }
 }
 
