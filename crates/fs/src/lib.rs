@@ -7,19 +7,29 @@
 //! | [`file`] | owner, mode, times, sync of an open file |
 //! | [`xattr`] | extended attributes |
 //! | `space` | free bytes, kind of file system |
+//! | [`walk()`] | everything below a directory, in order |
+//! | [`copy`] | reflink, copies by the kernel, chunked reads |
+//! | [`lock`] | open-file-description locks, as libostree takes them |
 //! | [`inode_flags`] | the immutable flag, fs-verity |
+//! | [`mount`] | mount table, bind, remount, private namespace, boot id |
+//! | `freeze` | writing a journal back before a boot loader reads |
 //!
 //! It is the only crate that calls the file system and the only one with unsafe code. Errors are [`FsError`]: operation, path, reason.
 //! Linux 5.6 or newer (`openat2`).
 
+pub mod copy;
 mod dir;
 mod error;
 pub mod file;
+mod freeze;
 pub mod inode_flags;
+pub mod lock;
 mod metadata;
+pub mod mount;
 mod name;
 mod space;
 mod temp_file;
+mod walk;
 pub mod xattr;
 
 pub use dir::{Access, Dir, Durability, Entries, EntryRef, HardLink};
@@ -28,3 +38,4 @@ pub use metadata::{FileType, Metadata, Timestamp};
 pub use name::{Name, Trusted};
 pub use space::{FileSystemKind, Space};
 pub use temp_file::{LinkOutcome, LinkPolicy, TEMPORARY_PREFIX, TempFile};
+pub use walk::{MAX_DEPTH, Next, Step, Visited, walk};

@@ -25,6 +25,7 @@ pub use change::HardLink;
 pub use content::Durability;
 pub use entries::{Entries, EntryRef};
 pub use open::Access;
+pub(crate) use open::open_dir_at;
 
 /// A handle of an open directory.
 ///

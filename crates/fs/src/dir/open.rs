@@ -68,8 +68,7 @@ impl Dir {
 
     /// Opens a subdirectory; a symlink is refused.
     pub fn open_dir(&self, name: impl Name) -> Result<Dir> {
-        self.at("open directory", name, |dir, name| open_dir_at(dir, name))
-            .map(Dir)
+        self.at("open directory", name, open_dir_at).map(Dir)
     }
 
     /// As [`Dir::open_dir`]; `None` if nothing is there.
