@@ -37,5 +37,5 @@ pub use error::{Context, FsError, Result};
 pub use metadata::{FileType, Metadata, Timestamp};
 pub use name::{Name, Trusted};
 pub use space::{FileSystemKind, Space};
-pub use temp_file::{LinkOutcome, LinkPolicy, TEMPORARY_PREFIX, TempFile};
+pub use temp_file::{LinkOutcome, LinkPolicy, TEMPORARY_PREFIX, TempFile, unique_name};
 pub use walk::{MAX_DEPTH, Next, Step, Visited, walk};

@@ -63,6 +63,13 @@ impl Dir {
         })
     }
 
+    /// Whether this process may make entries in the directory: permissions, and a file system that is not read-only.
+    pub fn is_writable(&self) -> bool {
+        use rustix::fs::{Access, AtFlags};
+        let wanted = Access::WRITE_OK | Access::EXEC_OK;
+        rustix::fs::accessat(self, c".", wanted, AtFlags::EACCESS).is_ok()
+    }
+
     /// Whether the mount or the file system behind this handle is read-only.
     pub fn is_read_only(&self) -> Result<bool> {
         let stat = on(self, "ask for the mount of", || {

@@ -189,7 +189,7 @@ impl Drop for TempFile {
 pub const TEMPORARY_PREFIX: &str = ".ostler-tmp-";
 
 /// Tries temporary names until `take` has got one (returned true).
-pub(crate) fn unique_name(dir: &Dir, mut take: impl FnMut(&str) -> Result<bool>) -> Result<String> {
+pub fn unique_name(dir: &Dir, mut take: impl FnMut(&str) -> Result<bool>) -> Result<String> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     for _ in 0..1000 {
         let clock = SystemTime::now()

@@ -1,1 +1,29 @@
-//! The OSTree repository.
+//! The OSTree repository: objects, refs, transactions, and the verbs that work on them.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`repo`], [`config`], [`mode`], [`lock`] | an opened repository and its settings |
+//! | [`object`] | objects on disk, read in every mode |
+//! | [`transaction`] | the only writer of objects |
+//! | [`refs`] | names of commits |
+//! | [`summary`] | the list of refs that a server publishes |
+//! | [`progress`] | what long work says of itself |
+
+pub mod config;
+mod error;
+pub mod lock;
+pub mod mode;
+pub mod object;
+pub mod progress;
+pub mod refs;
+pub mod repo;
+pub mod summary;
+pub mod transaction;
+
+pub use config::RepoConfig;
+pub use error::StoreError;
+pub use mode::RepoMode;
+pub use object::FileObject;
+pub use refs::RefKey;
+pub use repo::Repo;
+pub use transaction::{Transaction, TransactionOptions, TransactionStats};

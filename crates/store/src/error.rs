@@ -1,0 +1,193 @@
+//! What can go wrong in the repository itself; verbs wrap it in their own error enums.
+
+use std::path::PathBuf;
+
+use ostler_format::{Checksum, ObjectError, ObjectName};
+use ostler_fs::FsError;
+
+use crate::config::ConfigError;
+use crate::mode::RepoMode;
+
+/// A failure of the repository: its files, its objects or its refs.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A file-system call failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A lock was not to be had.
+    #[error(transparent)]
+    Lock(#[from] ostler_fs::lock::LockError),
+    /// `ex-integrity.fsverity=yes`, and the file system cannot.
+    #[error(
+        "the repository's file system has no fs-verity, and `ex-integrity.fsverity` asks for it"
+    )]
+    VerityUnsupported,
+    /// Reading or writing the bytes of something failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was read or written.
+        what: String,
+        /// Why it failed.
+        source: std::io::Error,
+    },
+    /// The path is not a repository.
+    #[error("`{path}` is not a repository: it has no `{missing}`")]
+    NotARepository {
+        /// The path that was opened.
+        path: PathBuf,
+        /// The first part that is absent.
+        missing: &'static str,
+    },
+    /// `init` met a repository of another mode.
+    #[error("`{path}` is a repository of mode `{found}`, not `{wanted}`")]
+    OtherMode {
+        /// The repository.
+        path: PathBuf,
+        /// Its mode.
+        found: RepoMode,
+        /// The mode that was asked for.
+        wanted: RepoMode,
+    },
+    /// The `config` file cannot be used.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// New content cannot be written in this mode.
+    #[error("a repository of mode `{mode}` can only be read")]
+    NotWritable {
+        /// The mode.
+        mode: RepoMode,
+    },
+    /// No repository in the parent chain has the object.
+    #[error("no such object `{name}`")]
+    ObjectMissing {
+        /// The object.
+        name: ObjectName,
+    },
+    /// The object's bytes do not give its name.
+    #[error("corrupted object `{name}`: its checksum is {actual}")]
+    ChecksumMismatch {
+        /// The name it has.
+        name: ObjectName,
+        /// The checksum of what is there.
+        actual: Checksum,
+    },
+    /// The object cannot be parsed.
+    #[error("corrupted object `{name}`: {source}")]
+    Malformed {
+        /// The object.
+        name: ObjectName,
+        /// What is wrong with it.
+        source: ObjectError,
+    },
+    /// A value cannot be written as an object.
+    #[error(transparent)]
+    Unwritable(#[from] ObjectError),
+    /// The object's file is not what its mode requires.
+    #[error("corrupted object `{name}`: {reason}")]
+    Damaged {
+        /// The object.
+        name: ObjectName,
+        /// What is wrong with its file.
+        reason: String,
+    },
+    /// `bare-user-only` cannot keep this file.
+    #[error(
+        "a `bare-user-only` repository cannot keep mode {mode:o}: only bits of 0775 are allowed"
+    )]
+    ModeNotCanonical {
+        /// The file's `st_mode`.
+        mode: u32,
+    },
+    /// Writing would leave less room than `core.min-free-space-*` asks for.
+    #[error("{limit} would be exceeded, at least {short} requested")]
+    MinFreeSpace {
+        /// The key and its value.
+        limit: String,
+        /// How much more room is needed, as a size for people.
+        short: String,
+    },
+    /// No ref of that name.
+    #[error("refspec `{refspec}` not found")]
+    RefNotFound {
+        /// What was looked up.
+        refspec: String,
+    },
+    /// An abbreviated commit id fits several commits.
+    #[error("refspec `{refspec}` not unique")]
+    RefAmbiguous {
+        /// What was looked up.
+        refspec: String,
+    },
+    /// A ref's file does not hold a commit id.
+    #[error("ref `{name}` holds no commit id")]
+    RefMalformed {
+        /// The ref.
+        name: String,
+    },
+    /// Text that should be a ref, remote or collection name is not one.
+    #[error(transparent)]
+    Name(#[from] ostler_format::NameError),
+    /// A commit has no parent although `^` asked for one.
+    #[error("commit {commit} has no parent")]
+    NoParent {
+        /// The commit.
+        commit: Checksum,
+    },
+    /// A ref or alias to be made exists already, or stands in the way of one.
+    #[error("cannot write ref `{name}`: {reason}")]
+    RefConflict {
+        /// The ref.
+        name: String,
+        /// What is in the way.
+        reason: String,
+    },
+    /// A commit whose objects are not all here was asked for as a whole.
+    #[error("commit {commit} is partial: some of its objects have not been fetched")]
+    Partial {
+        /// The commit.
+        commit: Checksum,
+    },
+    /// The parent chain loops or is too deep.
+    #[error("parent repositories of `{path}` are nested deeper than {limit}")]
+    ParentTooDeep {
+        /// The repository that was opened.
+        path: PathBuf,
+        /// The greatest depth allowed.
+        limit: usize,
+    },
+}
+
+impl StoreError {
+    /// Wraps an I/O error with what was being done.
+    pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
+        Self::Io {
+            what: what.into(),
+            source,
+        }
+    }
+
+    /// What a person could do about it, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotARepository { path, .. } => Some(format!(
+                "make one with `ostler init --repo={} --mode=MODE`, or name another with --repo",
+                path.display()
+            )),
+            Self::MinFreeSpace { .. } => Some(
+                "free some room (`ostler prune --refs-only`), or lower core.min-free-space-size"
+                    .into(),
+            ),
+            Self::ChecksumMismatch { .. } | Self::Malformed { .. } | Self::Damaged { .. } => Some(
+                "`ostler fsck --delete` removes damaged objects; a pull fetches them again".into(),
+            ),
+            Self::RefNotFound { .. } => Some("`ostler refs` lists the refs that exist".into()),
+            Self::RefAmbiguous { .. } => Some("give more digits of the commit id".into()),
+            Self::Partial { .. } => {
+                Some("pull it again without --subpath or --commit-metadata-only".into())
+            }
+            _ => None,
+        }
+    }
+}

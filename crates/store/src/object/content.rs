@@ -1,0 +1,110 @@
+//! A content object opened for reading, the same in every mode.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+
+use flate2::bufread::DeflateDecoder;
+use ostler_format::FileHeader;
+
+/// A content object: its header, its size and a reader of its bytes.
+///
+/// Reading gives exactly `size` bytes or an error: a deflate stream that is shorter or longer than its header says is
+/// [`io::ErrorKind::InvalidData`]. The checksum is *not* verified here.
+pub struct FileObject {
+    /// Owner, mode, symlink target and xattrs.
+    pub header: FileHeader,
+    /// Length of the content in bytes; 0 for a symlink.
+    pub size: u64,
+    source: Source,
+    left: u64,
+}
+
+enum Source {
+    Nothing,
+    Plain(File),
+    Deflated(Box<DeflateDecoder<BufReader<File>>>),
+}
+
+impl FileObject {
+    pub(crate) fn without_content(header: FileHeader) -> Self {
+        Self {
+            header,
+            size: 0,
+            source: Source::Nothing,
+            left: 0,
+        }
+    }
+
+    pub(crate) fn plain(header: FileHeader, file: File, size: u64) -> Self {
+        Self {
+            header,
+            size,
+            source: Source::Plain(file),
+            left: size,
+        }
+    }
+
+    /// `file` is positioned at the start of the deflate stream.
+    pub(crate) fn deflated(header: FileHeader, file: BufReader<File>, size: u64) -> Self {
+        Self {
+            header,
+            size,
+            source: Source::Deflated(Box::new(DeflateDecoder::new(file))),
+            left: size,
+        }
+    }
+
+    /// The object's own file if its bytes are the content as they are, for hardlinks, reflinks and copies in the kernel.
+    #[must_use]
+    pub fn plain_file(&self) -> Option<&File> {
+        match &self.source {
+            Source::Plain(file) => Some(file),
+            _ => None,
+        }
+    }
+
+    /// Whether the content is a symlink's.
+    #[must_use]
+    pub fn is_symlink(&self) -> bool {
+        self.header.is_symlink()
+    }
+}
+
+impl Read for FileObject {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let limit = usize::try_from(self.left)
+            .unwrap_or(usize::MAX)
+            .min(buffer.len());
+        let got = match &mut self.source {
+            Source::Nothing => return Ok(0),
+            Source::Plain(file) => {
+                if limit == 0 {
+                    return Ok(0);
+                }
+                file.read(&mut buffer[..limit])?
+            }
+            Source::Deflated(stream) => {
+                if limit == 0 {
+                    let mut probe = [0];
+                    return match stream.read(&mut probe)? {
+                        0 => Ok(0),
+                        _ => Err(invalid("the content is longer than its header says")),
+                    };
+                }
+                stream.read(&mut buffer[..limit])?
+            }
+        };
+        if got == 0 {
+            return Err(invalid("the content is shorter than its header says"));
+        }
+        self.left -= got as u64;
+        Ok(got)
+    }
+}
+
+fn invalid(text: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, text)
+}

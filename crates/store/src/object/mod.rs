@@ -1,0 +1,9 @@
+//! Objects on disk: reading them in every mode, and the physical form that each mode gives them.
+
+mod content;
+mod physical;
+mod read;
+
+pub use content::FileObject;
+pub(crate) use physical::{USER_META_XATTR, physical_mode};
+pub(crate) use read::open_file_object_at;

@@ -1,0 +1,94 @@
+//! The summary: the list of a repository's refs that a server publishes and a client reads first.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ostler_format::{CommitId, Metadata, ObjectKind, ObjectName, Summary, SummaryRef, Value};
+
+use crate::error::StoreError;
+use crate::refs::RefKey;
+use crate::repo::Repo;
+
+/// The largest summary that is read.
+pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
+
+/// Lists the local refs (and those of mirrored collections) and replaces `summary` with it.
+///
+/// `extra` is added to the summary's own keys. A signature of the old summary is removed first: a client must never
+/// see a summary with the signature of another.
+///
+/// # Errors
+/// [`StoreError::ObjectMissing`] if a ref points to a commit that is not here; the old summary stays then.
+pub fn regenerate(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
+    let summary = build(repo, extra, SystemTime::now())?;
+    repo.dir().unlink_optional("summary.sig")?;
+    repo.dir()
+        .write_atomic("summary", &summary.to_bytes()?, 0o644, repo.durability())?;
+    Ok(summary)
+}
+
+/// Reads `summary`; `None` if there is none.
+///
+/// # Errors
+/// [`StoreError::Fs`]; parsing is the caller's, who may want the raw bytes.
+pub fn read_bytes(repo: &Repo) -> Result<Option<Vec<u8>>, StoreError> {
+    Ok(repo.dir().read_optional("summary", MAX_SUMMARY_SIZE)?)
+}
+
+fn build(repo: &Repo, extra: &Metadata, now: SystemTime) -> Result<Summary, StoreError> {
+    let mut refs = Vec::new();
+    for (key, id) in repo.list_refs(None)? {
+        if let RefKey::Head(name) = key {
+            refs.push(summary_ref(repo, name.as_str(), id)?);
+        }
+    }
+    let config = repo.config();
+    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let mut metadata = Metadata::default();
+    metadata.insert("ostree.summary.mode", Value::from(repo.mode().as_config()));
+    metadata.insert(
+        "ostree.summary.last-modified",
+        Value::from(seconds.swap_bytes()),
+    );
+    metadata.insert(
+        "ostree.summary.tombstone-commits",
+        Value::from(config.tombstone_commits),
+    );
+    if config
+        .file()
+        .boolean("core", "indexed-deltas")
+        .map_err(crate::config::ConfigError::from)?
+        == Some(true)
+    {
+        metadata.insert("ostree.summary.indexed-deltas", Value::from(true));
+    }
+    if let Some(id) = &config.collection_id {
+        metadata.insert("ostree.summary.collection-id", Value::from(id.as_str()));
+    }
+    for (key, value) in extra.iter() {
+        metadata.insert(key, value.clone());
+    }
+    Ok(Summary { refs, metadata })
+}
+
+fn summary_ref(repo: &Repo, name: &str, id: CommitId) -> Result<SummaryRef, StoreError> {
+    let object = ObjectName::new(id.checksum(), ObjectKind::Commit);
+    let bytes = repo.read_metadata(&object)?;
+    let commit = ostler_format::Commit::parse(&bytes).map_err(|source| StoreError::Malformed {
+        name: object,
+        source,
+    })?;
+    let mut metadata = Metadata::default();
+    if let Some(version) = commit.metadata.get_str("version") {
+        metadata.insert("ostree.commit.version", Value::from(version));
+    }
+    metadata.insert(
+        "ostree.commit.timestamp",
+        Value::from(commit.timestamp.swap_bytes()),
+    );
+    Ok(SummaryRef {
+        name: name.to_owned(),
+        commit_size: bytes.len() as u64,
+        commit: id,
+        metadata,
+    })
+}

@@ -1,0 +1,200 @@
+//! The only writer of objects.
+//!
+//! A transaction gathers objects in a staging directory, and [`Transaction::commit`] makes them durable, moves them into
+//! `objects/` (commits last), and then moves the refs. A crash before the move leaves the repository as it was; a crash
+//! after it leaves objects that no ref names yet. The methods that write objects take `&self` and may be called from
+//! several threads.
+
+mod publish;
+mod space;
+mod staging;
+mod write;
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use ostler_format::{CommitId, ObjectKind, ObjectName};
+use ostler_fs::{Dir, Trusted};
+
+pub use space::format_size;
+pub use write::ContentWriter;
+
+use crate::error::StoreError;
+use crate::lock::RepoLock;
+use crate::object::FileObject;
+use crate::refs::RefKey;
+use crate::repo::Repo;
+use space::SpaceBudget;
+use staging::Staging;
+
+/// How a transaction makes its objects durable; `None` follows the repository's config.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TransactionOptions {
+    /// Whether anything is synced at all.
+    pub fsync: Option<bool>,
+    /// Whether each object is synced as it is written, instead of all of them at the end.
+    pub per_object_fsync: Option<bool>,
+}
+
+/// What a transaction wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+pub struct TransactionStats {
+    /// Metadata objects given to it.
+    pub metadata_objects_total: u64,
+    /// Metadata objects that the repository did not have.
+    pub metadata_objects_written: u64,
+    /// Content objects given to it.
+    pub content_objects_total: u64,
+    /// Content objects that the repository did not have.
+    pub content_objects_written: u64,
+    /// Bytes of content in the objects written, before compression.
+    pub content_bytes_written: u64,
+    /// Content objects whose id came from a cache instead of from reading the file.
+    pub content_cache_hits: u64,
+}
+
+#[derive(Debug, Default)]
+struct Counters {
+    metadata_total: AtomicU64,
+    metadata_written: AtomicU64,
+    content_total: AtomicU64,
+    content_written: AtomicU64,
+    content_bytes: AtomicU64,
+    cache_hits: AtomicU64,
+}
+
+/// A set of objects and refs that join the repository together.
+#[derive(Debug)]
+pub struct Transaction<'r> {
+    repo: &'r Repo,
+    staging: Staging,
+    space: SpaceBudget,
+    fsync: bool,
+    per_object_fsync: bool,
+    refs: Mutex<BTreeMap<RefKey, Option<CommitId>>>,
+    counters: Counters,
+    _lock: RepoLock,
+}
+
+impl Repo {
+    /// Begins a transaction: takes the shared lock and a staging directory.
+    ///
+    /// # Errors
+    /// [`StoreError::NotWritable`] in a mode that is only read; [`StoreError::Fs`] if locking or `tmp/` fails.
+    pub fn begin(&self, options: TransactionOptions) -> Result<Transaction<'_>, StoreError> {
+        if !self.mode().is_writable() {
+            return Err(StoreError::NotWritable { mode: self.mode() });
+        }
+        let lock = self.lock_shared()?;
+        let staging = Staging::acquire(self)?;
+        let space = SpaceBudget::new(self.objects().space()?, self.config().min_free_space);
+        let fsync = options.fsync.unwrap_or(self.config().fsync);
+        let per_object = options
+            .per_object_fsync
+            .unwrap_or(self.config().per_object_fsync);
+        Ok(Transaction {
+            repo: self,
+            staging,
+            space,
+            fsync,
+            per_object_fsync: fsync && per_object,
+            refs: Mutex::default(),
+            counters: Counters::default(),
+            _lock: lock,
+        })
+    }
+}
+
+impl<'r> Transaction<'r> {
+    /// The repository that is written.
+    #[must_use]
+    pub fn repo(&self) -> &'r Repo {
+        self.repo
+    }
+
+    /// Whether the object is staged, or in the repository or a parent.
+    ///
+    /// # Errors
+    /// [`StoreError::Fs`].
+    pub fn has(&self, name: &ObjectName) -> Result<bool, StoreError> {
+        Ok(self.staging.contains(name) || self.repo.has_object(name)?)
+    }
+
+    /// Whether the object is staged or in the repository itself, parents aside.
+    pub(crate) fn has_own(&self, name: &ObjectName) -> Result<bool, StoreError> {
+        Ok(self.staging.contains(name) || self.repo.has_own_object(name)?)
+    }
+
+    /// Reads a metadata object, staged or not; `None` if nothing has it.
+    ///
+    /// # Errors
+    /// [`StoreError::Fs`].
+    pub fn read_metadata_optional(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, StoreError> {
+        if self.staging.contains(name) {
+            let path = name.loose_path(self.repo.mode().storage_form());
+            return Ok(Some(
+                self.staging
+                    .dir
+                    .read(Trusted(&path), ostler_format::MAX_METADATA_SIZE)?,
+            ));
+        }
+        self.repo.read_metadata_optional(name)
+    }
+
+    /// Opens a content object, staged or not.
+    ///
+    /// # Errors
+    /// As [`Repo::open_file_object`].
+    pub fn open_file_object(&self, id: ostler_format::FileId) -> Result<FileObject, StoreError> {
+        let name = ObjectName::new(id.checksum(), ObjectKind::File);
+        if self.staging.contains(&name) {
+            let path = name.loose_path(self.repo.mode().storage_form());
+            if let Some(object) =
+                crate::object::open_file_object_at(self.repo, &self.staging.dir, &path, name)?
+            {
+                return Ok(object);
+            }
+        }
+        self.repo.open_file_object(id)
+    }
+
+    /// Sets a ref (`None` deletes it) when the transaction is committed.
+    pub fn set_ref(&self, key: RefKey, target: Option<CommitId>) {
+        self.refs
+            .lock()
+            .expect("no holder of the refs panics")
+            .insert(key, target);
+    }
+
+    /// Bytes of content that may still be written before `core.min-free-space-*` is reached.
+    #[must_use]
+    pub fn free_bytes(&self) -> u64 {
+        self.space.left()
+    }
+
+    /// Counts a content object whose id a cache knew.
+    pub(crate) fn count_cache_hit(&self) {
+        self.counters.content_total.fetch_add(1, Ordering::Relaxed);
+        self.counters.cache_hits.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// What has been given and written so far.
+    #[must_use]
+    pub fn stats(&self) -> TransactionStats {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        TransactionStats {
+            metadata_objects_total: read(&self.counters.metadata_total),
+            metadata_objects_written: read(&self.counters.metadata_written),
+            content_objects_total: read(&self.counters.content_total),
+            content_objects_written: read(&self.counters.content_written),
+            content_bytes_written: read(&self.counters.content_bytes),
+            content_cache_hits: read(&self.counters.cache_hits),
+        }
+    }
+
+    /// The directory in which temporary files of this transaction are made.
+    pub(crate) fn staging_dir(&self) -> &Dir {
+        &self.staging.dir
+    }
+}

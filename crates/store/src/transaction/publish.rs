@@ -1,0 +1,114 @@
+//! The end of a transaction: objects become durable, then part of the repository, then the refs move.
+
+use std::thread;
+
+use ostler_format::{ObjectKind, ObjectName};
+use ostler_fs::{Durability, Trusted};
+
+use super::staging::remove_leftovers;
+use super::{Transaction, TransactionStats};
+use crate::error::StoreError;
+use crate::refs;
+
+/// Below this many objects a second thread costs more than it saves.
+const PARALLEL_MOVES: usize = 512;
+
+impl Transaction<'_> {
+    /// Publishes the objects and moves the refs.
+    ///
+    /// When this returns (and syncing is on) all of it survives a power cut. A crash within leaves either the old refs or
+    /// the new ones, and no commit object without the objects that this transaction brought for it.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the objects stay staged and the next transaction takes them over.
+    pub fn commit(self) -> Result<TransactionStats, StoreError> {
+        let stats = self.stats();
+        let names = self.staging.drain();
+        let (commits, others): (Vec<_>, Vec<_>) = names
+            .into_iter()
+            .partition(|name| matches!(name.kind, ObjectKind::Commit | ObjectKind::CommitMeta));
+        let wrote = !(commits.is_empty() && others.is_empty());
+        if wrote && self.fsync && !self.per_object_fsync {
+            // Before the moves: a name in `objects/` must never be seen without its data after a crash.
+            self.staging.dir.sync_file_system()?;
+        }
+        self.move_objects(&others)?;
+        if self.fsync && !others.is_empty() && !commits.is_empty() {
+            self.repo.objects().sync_file_system()?;
+        }
+        self.move_objects(&commits)?;
+        if self.fsync && wrote {
+            self.repo.objects().sync_file_system()?;
+        }
+        let moved_refs = self.move_refs()?;
+        if moved_refs && self.repo.config().auto_update_summary {
+            crate::summary::regenerate(self.repo, &ostler_format::Metadata::default())?;
+        }
+        let repo = self.repo;
+        self.staging.remove()?;
+        remove_leftovers(repo)?;
+        Ok(stats)
+    }
+
+    /// Ends the transaction without publishing; what was staged is removed.
+    ///
+    /// Dropping a transaction instead keeps the objects for the next one of this boot.
+    ///
+    /// # Errors
+    /// [`StoreError::Fs`].
+    pub fn abort(self) -> Result<(), StoreError> {
+        self.staging.remove()
+    }
+
+    fn move_objects(&self, names: &[ObjectName]) -> Result<(), StoreError> {
+        if names.len() < PARALLEL_MOVES {
+            return self.move_slice(names);
+        }
+        // The names are sorted, so each half has its own prefix directories and the threads do not contend for them.
+        let (low, high) = names.split_at(names.len() / 2);
+        thread::scope(|scope| {
+            let high = scope.spawn(|| self.move_slice(high));
+            self.move_slice(low)?;
+            high.join().expect("moving objects does not panic")
+        })
+    }
+
+    fn move_slice(&self, names: &[ObjectName]) -> Result<(), StoreError> {
+        let objects = self.repo.objects();
+        let form = self.repo.mode().storage_form();
+        let mut prefix = String::new();
+        for name in names {
+            let path = name.loose_path(form);
+            if path[..2] != prefix {
+                path[..2].clone_into(&mut prefix);
+                objects.ensure_dir(&prefix, 0o775)?;
+            }
+            if name.kind == ObjectKind::CommitMeta {
+                self.staging
+                    .dir
+                    .rename(Trusted(&path), objects, Trusted(&path))?;
+            } else if !self
+                .staging
+                .dir
+                .rename_noreplace(Trusted(&path), objects, Trusted(&path))?
+            {
+                // Another transaction brought it; its inode may already have hardlinks, so it stays.
+                self.staging.dir.unlink(Trusted(&path))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn move_refs(&self) -> Result<bool, StoreError> {
+        let durability = if self.fsync {
+            Durability::Synced
+        } else {
+            Durability::Cached
+        };
+        let refs = std::mem::take(&mut *self.refs.lock().expect("no holder of the refs panics"));
+        for (key, target) in &refs {
+            refs::write(self.repo, key, *target, durability)?;
+        }
+        Ok(!refs.is_empty())
+    }
+}

@@ -1,0 +1,205 @@
+//! The directory in which a transaction gathers its objects before they join the repository.
+//!
+//! `tmp/staging-<boot id>-<random>/xx/….<ext>`, guarded by an OFD lock on `tmp/staging-<boot id>-<random>-lock`. Only
+//! whole files are linked into it, so what a killed process left is used by the next one of the same boot. After a
+//! reboot nothing tells which data had reached the disk: such a leftover is removed, never used.
+
+use std::collections::HashSet;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher;
+use std::sync::Mutex;
+use std::time::{Duration, SystemTime};
+
+use ostler_format::{ObjectName, StorageForm};
+use ostler_fs::lock::{FileLock, LockMode, Timeout};
+use ostler_fs::{Dir, FileType};
+
+use crate::error::StoreError;
+use crate::repo::Repo;
+
+/// A locked staging directory.
+#[derive(Debug)]
+pub(crate) struct Staging {
+    tmp: Dir,
+    name: String,
+    pub(crate) dir: Dir,
+    form: StorageForm,
+    staged: Mutex<HashSet<ObjectName>>,
+    prefixes: [std::sync::OnceLock<()>; 256],
+    _lock: FileLock,
+}
+
+impl Staging {
+    /// Takes over a leftover of this boot, or makes a new directory.
+    pub(crate) fn acquire(repo: &Repo) -> Result<Self, StoreError> {
+        let tmp = repo.dir().create_dir_all("tmp", 0o775)?;
+        let prefix = format!("staging-{}-", ostler_fs::mount::boot_id()?);
+        for entry in tmp.entries()?.iter() {
+            let Some(name) = entry.str_name().filter(|n| n.starts_with(&prefix)) else {
+                continue;
+            };
+            if entry.file_type == FileType::Directory
+                && let Some(lock) = try_lock(&tmp, name)?
+            {
+                // The owner removes the directory before it lets go of the lock.
+                if let Some(dir) = tmp.open_dir_optional(name)? {
+                    return Self::adopt(
+                        tmp,
+                        name.to_owned(),
+                        dir,
+                        lock,
+                        repo.mode().storage_form(),
+                    );
+                }
+            }
+        }
+        loop {
+            let name = format!("{prefix}{}", random_suffix());
+            let Some(lock) = try_lock(&tmp, &name)? else {
+                continue;
+            };
+            let dir = tmp.create_dir_all(&name, 0o755)?;
+            return Self::adopt(tmp, name, dir, lock, repo.mode().storage_form());
+        }
+    }
+
+    fn adopt(
+        tmp: Dir,
+        name: String,
+        dir: Dir,
+        lock: FileLock,
+        form: StorageForm,
+    ) -> Result<Self, StoreError> {
+        let mut staged = HashSet::new();
+        for prefix in dir.entries()?.iter() {
+            let Some(prefix_name) = prefix.str_name().filter(|n| n.len() == 2) else {
+                continue;
+            };
+            for entry in dir.open_dir(prefix_name)?.entries()?.iter() {
+                let Some(rest) = entry.str_name() else {
+                    continue;
+                };
+                staged.extend(ObjectName::from_loose_names(prefix_name, rest, form));
+            }
+        }
+        Ok(Self {
+            tmp,
+            name,
+            dir,
+            form,
+            staged: Mutex::new(staged),
+            prefixes: std::array::from_fn(|_| std::sync::OnceLock::new()),
+            _lock: lock,
+        })
+    }
+
+    pub(crate) fn contains(&self, name: &ObjectName) -> bool {
+        self.staged
+            .lock()
+            .expect("no holder of the set panics")
+            .contains(name)
+    }
+
+    /// Notes that the object's file has been linked in.
+    pub(crate) fn note(&self, name: ObjectName) {
+        self.staged
+            .lock()
+            .expect("no holder of the set panics")
+            .insert(name);
+    }
+
+    /// Returns the loose path, whose directory exists now.
+    pub(crate) fn path_for(&self, name: &ObjectName) -> Result<String, StoreError> {
+        let path = name.loose_path(self.form);
+        let made = &self.prefixes[usize::from(name.checksum.as_bytes()[0])];
+        if made.get().is_none() {
+            self.dir.ensure_dir(&path[..2], 0o755)?;
+            let _ = made.set(());
+        }
+        Ok(path)
+    }
+
+    /// Takes the names of all staged objects, in the order of their names.
+    pub(crate) fn drain(&self) -> Vec<ObjectName> {
+        let mut names: Vec<_> = self
+            .staged
+            .lock()
+            .expect("no holder of the set panics")
+            .drain()
+            .collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Removes the directory and its lock file, and lets go of the lock.
+    pub(crate) fn remove(self) -> Result<(), StoreError> {
+        self.tmp.remove_all(&self.name)?;
+        self.tmp.unlink_optional(&lock_name(&self.name))?;
+        Ok(())
+    }
+}
+
+/// Takes the lock of a staging directory; `None` if a process has it.
+fn try_lock(tmp: &Dir, staging: &str) -> Result<Option<FileLock>, StoreError> {
+    let file = tmp.open_or_create_file(lock_name(staging), 0o644)?;
+    match FileLock::acquire(file, LockMode::Exclusive, Timeout::Now) {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error) if error.is_timed_out() => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Six letters and digits; two processes that draw the same ones meet at the lock.
+fn random_suffix() -> String {
+    const LETTERS: &[u8; 36] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+    let mut number = RandomState::new().hash_one(std::process::id());
+    let mut suffix = String::with_capacity(6);
+    for _ in 0..6 {
+        suffix.push(char::from(LETTERS[(number % 36) as usize]));
+        number /= 36;
+    }
+    suffix
+}
+
+fn lock_name(staging: &str) -> String {
+    format!("{staging}-lock")
+}
+
+/// Removes what no process uses from `tmp/`: staging directories of earlier boots, and files older than
+/// `core.tmp-expiry-secs`.
+pub(crate) fn remove_leftovers(repo: &Repo) -> Result<(), StoreError> {
+    let Some(tmp) = repo.open_dir_optional("tmp")? else {
+        return Ok(());
+    };
+    let this_boot = format!("staging-{}-", ostler_fs::mount::boot_id()?);
+    let now = SystemTime::now()
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
+    for entry in tmp.entries()?.iter() {
+        let Some(name) = entry.str_name() else {
+            continue;
+        };
+        if name == "cache" || name.ends_with("-lock") {
+            continue;
+        }
+        let Some(stat) = tmp.metadata_optional(name)? else {
+            continue;
+        };
+        let modified = Duration::from_secs(u64::try_from(stat.mtime.seconds).unwrap_or(0));
+        let expired = now.saturating_sub(modified) > repo.config().tmp_expiry;
+        let other_boot = name.starts_with("staging-") && !name.starts_with(&this_boot);
+        if !(expired || other_boot) {
+            continue;
+        }
+        if name.starts_with("staging-") {
+            let Some(_lock) = try_lock(&tmp, name)? else {
+                continue;
+            };
+            tmp.remove_all(name)?;
+            tmp.unlink_optional(&lock_name(name))?;
+        } else {
+            tmp.remove_all(name)?;
+        }
+    }
+    Ok(())
+}
