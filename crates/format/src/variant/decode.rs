@@ -99,7 +99,7 @@ impl Decoder {
         let mut values = Vec::new();
         match layout.fixed {
             Some(size) => {
-                if bytes.len() % size != 0 {
+                if !bytes.len().is_multiple_of(size) {
                     return Err(not_normal("an array's size is no multiple of its items'"));
                 }
                 for item in bytes.chunks_exact(size) {

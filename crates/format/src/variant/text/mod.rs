@@ -1,4 +1,15 @@
 //! The text form of values, as people write and read it: `{'version': <'39'>, 'size': <uint64 7>}`.
+//!
+//! Reading has three steps: [`token`] cuts the text, [`tree`] builds what it says, [`infer`] finds the types that it
+//! leaves open; then [`build`] makes the value.
+
+mod build;
+mod infer;
+mod number;
+mod print;
+mod printable;
+mod token;
+mod tree;
 
 use thiserror::Error;
 
@@ -24,15 +35,29 @@ pub struct TextError {
     pub at: usize,
 }
 
-#[allow(clippy::unimplemented)]
+fn error(at: usize, problem: impl Into<String>) -> TextError {
+    TextError {
+        problem: problem.into(),
+        at,
+    }
+}
+
 impl Value {
     /// Prints as GLib's `g_variant_print` does.
     pub fn print(&self, annotate: Annotate) -> String {
-        unimplemented!("{annotate:?}")
+        let mut out = String::new();
+        print::print(self, annotate == Annotate::Types, &mut out);
+        out
     }
 
     /// Reads text as GLib's `g_variant_parse` does; without a type it is inferred.
+    ///
+    /// Numbers that don't say their type are `i`, or `d` with a point or exponent; text is `s`.
     pub fn parse_text(ty: Option<&Type>, text: &str) -> Result<Self, TextError> {
-        unimplemented!("{ty:?} {text}")
+        let node = tree::parse(text)?;
+        match ty {
+            Some(ty) => build::build(&node, ty),
+            None => build::build_inferred(&node),
+        }
     }
 }
