@@ -6,7 +6,6 @@ mod checksum;
 mod commit;
 mod dirmeta;
 mod dirtree;
-mod dirtree_ref;
 mod error;
 mod file_header;
 pub mod kargs;
@@ -30,8 +29,7 @@ pub use checksum::{
 };
 pub use commit::Commit;
 pub use dirmeta::DirMeta;
-pub use dirtree::{DirEntry, DirTree, check_name};
-pub use dirtree_ref::{DirEntries, DirEntryRef, DirTreeRef, Entries, FileEntries, FileEntryRef};
+pub use dirtree::{DirEntry, DirEntryRef, DirTree, DirTreeRef, FileEntryRef, check_name};
 pub use error::ObjectError;
 pub use file_header::{FileHeader, HEADER_PREFIX_LEN, MAX_HEADER_SIZE, ReadHeaderError};
 pub use kargs::{Karg, KernelArgs};

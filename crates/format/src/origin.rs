@@ -6,7 +6,6 @@
 #[cfg(test)]
 mod tests;
 
-use crate::checksum::CommitId;
 use crate::keyfile::{KeyFile, KeyFileError};
 use crate::refname::{NameError, Refspec};
 
@@ -199,30 +198,28 @@ impl Origin {
         }
     }
 
-    /// The commit that is deployed instead of the ref's newest.
+    /// The commit that is deployed instead of the ref's newest, 64 hexadecimal digits.
     ///
     /// # Errors
     /// [`OriginError::OverrideCommit`].
-    pub fn override_commit(&self) -> Result<Option<CommitId>, OriginError> {
+    pub fn override_commit(&self) -> Result<Option<String>, OriginError> {
         let Some(found) = self.file.string(GROUP, "override-commit")? else {
             return Ok(None);
         };
-        match found.parse() {
-            Ok(commit) => Ok(Some(commit)),
-            Err(_) => Err(OriginError::OverrideCommit { found }),
+        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        if found.len() != 64 || !found.bytes().all(hex) {
+            return Err(OriginError::OverrideCommit { found });
         }
+        Ok(Some(found))
     }
 
     /// Sets or removes the commit that is deployed instead of the ref's newest.
     ///
     /// # Errors
     /// [`OriginError::KeyFile`].
-    pub fn set_override_commit(&mut self, commit: Option<CommitId>) -> Result<(), OriginError> {
+    pub fn set_override_commit(&mut self, commit: Option<&str>) -> Result<(), OriginError> {
         match commit {
-            Some(commit) => {
-                self.file
-                    .set_string(GROUP, "override-commit", &commit.to_string())?;
-            }
+            Some(commit) => self.file.set_string(GROUP, "override-commit", commit)?,
             None => {
                 self.file.remove_key(GROUP, "override-commit");
             }

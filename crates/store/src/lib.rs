@@ -6,6 +6,7 @@
 //! | [`object`] | objects on disk, read in every mode |
 //! | [`transaction`] | the only writer of objects |
 //! | [`refs`] | names of commits |
+//! | [`remote`] | the places that it pulls from |
 //! | [`summary`] | the list of refs that a server publishes |
 //! | [`progress`] | what long work says of itself |
 
@@ -16,6 +17,7 @@ pub mod mode;
 pub mod object;
 pub mod progress;
 pub mod refs;
+pub mod remote;
 pub mod repo;
 pub mod summary;
 pub mod transaction;
@@ -25,5 +27,6 @@ pub use error::StoreError;
 pub use mode::RepoMode;
 pub use object::FileObject;
 pub use refs::RefKey;
+pub use remote::{Remote, RemoteError};
 pub use repo::Repo;
 pub use transaction::{Transaction, TransactionOptions, TransactionStats};
