@@ -1,7 +1,12 @@
 //! What a verb is given besides its arguments.
 
+use std::sync::Arc;
+
+use ostler_store::progress::Sink;
+
 use crate::personality::Personality;
 use crate::printer::Printer;
+use crate::progress::Meter;
 
 /// The surroundings of one run.
 pub(crate) struct Context {
@@ -14,9 +19,11 @@ pub(crate) struct Context {
 impl Context {
     /// Returns surroundings that write to the process's stdout and stderr.
     pub(crate) fn new(personality: Personality) -> Self {
-        Self {
-            personality,
-            printer: Printer::new(),
-        }
+        Self { personality, printer: Printer::new() }
+    }
+
+    /// Returns a receiver for the events of long work; it draws only on a terminal and only if the work takes a while.
+    pub(crate) fn sink(&self) -> Arc<dyn Sink> {
+        Meter::for_stderr(&self.printer)
     }
 }
