@@ -1,0 +1,334 @@
+//! One attempt at one body: asks for what is missing, judges the answer, streams it into the sink.
+
+use std::time::SystemTime;
+
+use reqwest::header::{
+    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
+    IF_RANGE, LAST_MODIFIED, RANGE,
+};
+use reqwest::{Response, StatusCode, Url};
+
+use crate::client::error::FetchFault;
+use crate::client::fetcher::Core;
+use crate::client::hop::{
+    Answer, Failure, Question, ask, status_fault, text_header, transport_fault,
+};
+use crate::client::mirrors::{Mirrors, join, shown};
+use crate::client::request::{BodyStart, Conditional, Naming, Sink, SinkFault};
+use crate::client::watch::Watch;
+use crate::date;
+use crate::range::{Given, is_strong_etag, parse_content_range};
+
+/// What does not change between the attempts of a transfer.
+pub(crate) struct Task<'a> {
+    pub(crate) core: &'a Core,
+    pub(crate) mirrors: &'a Mirrors,
+    pub(crate) path: &'a str,
+    pub(crate) cap_bytes: u64,
+    pub(crate) size_hint: u64,
+    pub(crate) naming: Naming,
+    pub(crate) conditional: &'a Conditional,
+}
+
+/// The part of the body that the sink has, and what is known of the rest.
+#[derive(Debug, Default)]
+pub(crate) struct Partial {
+    /// Bytes that the sink has.
+    pub(crate) have: u64,
+    /// Length of the whole body.
+    pub(crate) total: Option<u64>,
+    /// Strong `ETag` of the body that they begin.
+    pub(crate) etag: Option<String>,
+    /// The mirror that gave them; `None` if an earlier run did.
+    pub(crate) mirror: Option<usize>,
+    /// All bytes that came, repeated ones included.
+    pub(crate) moved: u64,
+}
+
+/// A body that came whole, or need not come.
+pub(crate) enum Outcome {
+    Whole(Head),
+    NotModified,
+}
+
+/// What the head of the answer says beyond the body.
+#[derive(Debug)]
+pub(crate) struct Head {
+    pub(crate) url: String,
+    pub(crate) etag: Option<String>,
+    pub(crate) last_modified: Option<SystemTime>,
+}
+
+/// What changes as bytes come.
+pub(crate) struct Flow<'a> {
+    pub(crate) partial: Partial,
+    pub(crate) sink: &'a mut dyn Sink,
+    pub(crate) watch: Watch,
+}
+
+/// Asks mirror `index` once. On failure `flow.partial` says what the sink has.
+pub(crate) async fn attempt(
+    task: &Task<'_>,
+    index: usize,
+    flow: &mut Flow<'_>,
+) -> Result<Outcome, Failure> {
+    let base = task.mirrors.base(index);
+    let named = join(base, task.path).map_err(|fault| Failure {
+        url: base.clone(),
+        fault,
+    })?;
+    let known_move = match task.naming {
+        Naming::ByContent => task.mirrors.moved_to(index),
+        Naming::ByName => None,
+    };
+    let url = match &known_move {
+        Some(moved) => join(moved, task.path).unwrap_or_else(|_| named.clone()),
+        None => named.clone(),
+    };
+    let (headers, asked) = conditions(task, index, &flow.partial);
+    let question = Question {
+        url,
+        named: &named,
+        headers,
+        size_hint: task.size_hint,
+    };
+    let answer = ask(task.core, question, &mut flow.watch).await?;
+    task.mirrors.saw_version(answer.response.version());
+    if answer.redirects > 0 && task.naming == Naming::ByContent {
+        task.mirrors.learn_redirect(index, task.path, &answer.url);
+    }
+    let url = answer.url.clone();
+    let result = receive(task, index, asked, answer, flow).await;
+    result.map_err(|fault| Failure { url, fault })
+}
+
+/// The headers, and the first byte asked for (0 for the whole body).
+fn conditions(task: &Task<'_>, index: usize, partial: &Partial) -> (HeaderMap, u64) {
+    let mut headers = HeaderMap::new();
+    let mut put = |name: HeaderName, value: &str| {
+        if let Ok(value) = HeaderValue::try_from(value) {
+            headers.insert(name, value);
+        }
+    };
+    if partial.have > 0 && may_resume(task, index, partial) {
+        put(RANGE, &format!("bytes={}-", partial.have));
+        // An ETag of another mirror proves nothing there: the length must do.
+        let own = partial.mirror.is_none_or(|mirror| mirror == index);
+        if let (Some(etag), true) = (&partial.etag, own) {
+            put(IF_RANGE, etag);
+        }
+        return (headers, partial.have);
+    }
+    if let Some(etag) = &task.conditional.etag {
+        put(IF_NONE_MATCH, etag);
+    }
+    if let Some(date) = task.conditional.last_modified.and_then(date::format) {
+        put(IF_MODIFIED_SINCE, &date);
+    }
+    (headers, 0)
+}
+
+fn may_resume(task: &Task<'_>, index: usize, partial: &Partial) -> bool {
+    let same_mirror = partial.mirror.is_none_or(|mirror| mirror == index);
+    let by_etag = same_mirror && partial.etag.is_some();
+    let by_length = task.naming == Naming::ByContent && partial.total.is_some();
+    by_etag || by_length
+}
+
+async fn receive(
+    task: &Task<'_>,
+    index: usize,
+    asked: u64,
+    answer: Answer,
+    flow: &mut Flow<'_>,
+) -> Result<Outcome, FetchFault> {
+    let Answer { response, url, .. } = answer;
+    let partial = &mut flow.partial;
+    let given = match response.status() {
+        StatusCode::OK => None,
+        StatusCode::PARTIAL_CONTENT => {
+            let checked = check_part(task, index, asked, &response, partial);
+            // What the sink has may not be a beginning of this body.
+            Some(checked.inspect_err(|_| forget(partial))?)
+        }
+        StatusCode::NOT_MODIFIED if asked == 0 && has_condition(task.conditional) => {
+            return Ok(Outcome::NotModified);
+        }
+        StatusCode::RANGE_NOT_SATISFIABLE if asked > 0 => {
+            forget(partial);
+            return Err(bad_range(&response, asked));
+        }
+        _ => return Err(status_fault(&response)),
+    };
+    let head = read_head(&response, &url);
+    begin(task, index, given, &response, partial)?;
+    let start = BodyStart {
+        total_bytes: partial.total,
+        resumed_at: partial.have,
+        etag: head.etag.clone(),
+    };
+    let started = flow.sink.start(&start);
+    started.map_err(|fault| refused(fault, &mut flow.partial))?;
+    stream(task, response, flow).await?;
+    let finished = flow.sink.finish();
+    finished.map_err(|fault| refused(fault, &mut flow.partial))?;
+    Ok(Outcome::Whole(head))
+}
+
+fn has_condition(conditional: &Conditional) -> bool {
+    conditional.etag.is_some() || conditional.last_modified.is_some()
+}
+
+fn forget(partial: &mut Partial) {
+    *partial = Partial {
+        moved: partial.moved,
+        ..Partial::default()
+    };
+}
+
+fn refused(fault: SinkFault, partial: &mut Partial) -> FetchFault {
+    forget(partial);
+    match fault {
+        SinkFault::Wrong(error) => FetchFault::Wrong(error),
+        SinkFault::Fatal(error) => FetchFault::Sink(error),
+    }
+}
+
+fn read_head(response: &Response, url: &Url) -> Head {
+    let headers = response.headers();
+    Head {
+        url: shown(url),
+        etag: text_header(headers, &ETAG).map(str::to_owned),
+        last_modified: text_header(headers, &LAST_MODIFIED).and_then(date::parse),
+    }
+}
+
+fn bad_range(response: &Response, asked: u64) -> FetchFault {
+    let found = match text_header(response.headers(), &CONTENT_RANGE) {
+        Some(range) => range.to_owned(),
+        None => format!("status {}, no Content-Range", response.status().as_u16()),
+    };
+    FetchFault::BadRange {
+        expected_start: asked,
+        found,
+    }
+}
+
+/// Whether a partial answer goes on where the sink stopped, in the same body.
+fn check_part(
+    task: &Task<'_>,
+    index: usize,
+    asked: u64,
+    response: &Response,
+    partial: &Partial,
+) -> Result<Given, FetchFault> {
+    let headers = response.headers();
+    let given = headers
+        .get(CONTENT_RANGE)
+        .and_then(|value| parse_content_range(value.as_bytes()))
+        .ok_or_else(|| bad_range(response, asked))?;
+    let fits = given.first == asked
+        && response
+            .content_length()
+            .is_none_or(|len| len == given.last - given.first + 1);
+    let totals_equal = both(partial.total, given.total).map(|(before, now)| before == now);
+    let own = partial.mirror.is_none_or(|mirror| mirror == index);
+    let etag_now = text_header(headers, &ETAG).filter(|etag| own && is_strong_etag(etag));
+    let etags_equal = both(partial.etag.as_deref(), etag_now).map(|(before, now)| before == now);
+    let proven = match task.naming {
+        _ if asked == 0 => true,
+        // The condition that was sent is proof enough, as the caller has a checksum.
+        Naming::ByContent => totals_equal == Some(true) || (own && partial.etag.is_some()),
+        Naming::ByName => etags_equal == Some(true),
+    };
+    let contradicted = totals_equal == Some(false) || etags_equal == Some(false);
+    if !fits || !proven || contradicted {
+        return Err(bad_range(response, asked));
+    }
+    Ok(given)
+}
+
+fn both<T>(before: Option<T>, now: Option<T>) -> Option<(T, T)> {
+    Some((before?, now?))
+}
+
+/// Takes the head of an answer into `partial`, unless the body is too long.
+fn begin(
+    task: &Task<'_>,
+    index: usize,
+    given: Option<Given>,
+    response: &Response,
+    partial: &mut Partial,
+) -> Result<(), FetchFault> {
+    let total = match given {
+        None => response.content_length(),
+        Some(given) => given.total.or(partial.total),
+    };
+    if let Some(announced) = total.filter(|total| *total > task.cap_bytes) {
+        return Err(FetchFault::TooLarge {
+            cap_bytes: task.cap_bytes,
+            announced_bytes: Some(announced),
+        });
+    }
+    let etag = text_header(response.headers(), &ETAG).filter(|etag| is_strong_etag(etag));
+    *partial = Partial {
+        have: given.map_or(0, |given| given.first),
+        total,
+        etag: etag.map(str::to_owned),
+        mirror: Some(index),
+        moved: partial.moved,
+    };
+    Ok(())
+}
+
+/// Feeds the sink until the body is whole.
+async fn stream(
+    task: &Task<'_>,
+    mut response: Response,
+    flow: &mut Flow<'_>,
+) -> Result<(), FetchFault> {
+    let Flow {
+        partial,
+        sink,
+        watch,
+    } = flow;
+    let limit = partial.total.unwrap_or(task.cap_bytes);
+    loop {
+        let chunk = match watch.wait(response.chunk()).await? {
+            Ok(Some(chunk)) if chunk.is_empty() => continue,
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(error) => return Err(cut(partial).unwrap_or_else(|| transport_fault(&error))),
+        };
+        let len = chunk.len() as u64;
+        watch.received(chunk.len());
+        task.core.counters.received(len);
+        partial.moved += len;
+        if len > limit - partial.have {
+            return Err(beyond_limit(task, partial));
+        }
+        sink.chunk(&chunk)
+            .map_err(|fault| refused(fault, partial))?;
+        partial.have += len;
+    }
+    cut(partial).map_or(Ok(()), Err)
+}
+
+fn beyond_limit(task: &Task<'_>, partial: &Partial) -> FetchFault {
+    match partial.total {
+        Some(total) => FetchFault::Protocol(format!("more than the announced {total} bytes came")),
+        None => FetchFault::TooLarge {
+            cap_bytes: task.cap_bytes,
+            announced_bytes: None,
+        },
+    }
+}
+
+/// The fault of a body that has ended by now.
+fn cut(partial: &Partial) -> Option<FetchFault> {
+    let total = partial.total.filter(|total| *total != partial.have)?;
+    Some(FetchFault::Short {
+        expected_bytes: total,
+        received_bytes: partial.have,
+    })
+}
