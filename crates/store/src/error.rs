@@ -142,6 +142,14 @@ pub enum StoreError {
         /// What is in the way.
         reason: String,
     },
+    /// A commit cannot be deleted while a ref points to it.
+    #[error("commit {commit} is referenced by `{name}`")]
+    CommitInUse {
+        /// The commit.
+        commit: Checksum,
+        /// The ref.
+        name: String,
+    },
     /// A commit whose objects are not all here was asked for as a whole.
     #[error("commit {commit} is partial: some of its objects have not been fetched")]
     Partial {

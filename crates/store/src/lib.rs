@@ -8,14 +8,18 @@
 //! | [`refs`] | names of commits |
 //! | [`remote`] | the places that it pulls from |
 //! | [`summary`] | the list of refs that a server publishes |
+//! | [`reachable`], [`prune`](mod@prune), [`fsck`](mod@fsck) | what commits need; deleting the rest; checking it |
 //! | [`progress`] | what long work says of itself |
 
 pub mod config;
 mod error;
+pub mod fsck;
 pub mod lock;
 pub mod mode;
 pub mod object;
 pub mod progress;
+pub mod prune;
+pub mod reachable;
 pub mod refs;
 pub mod remote;
 pub mod repo;

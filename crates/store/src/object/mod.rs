@@ -1,9 +1,12 @@
 //! Objects on disk: reading them in every mode, and the physical form that each mode gives them.
 
 mod content;
+mod list;
 mod physical;
 mod read;
+mod verify;
 
 pub use content::FileObject;
 pub(crate) use physical::{USER_META_XATTR, physical_mode};
 pub(crate) use read::open_file_object_at;
+pub use verify::ObjectVerifier;

@@ -1,0 +1,100 @@
+//! Checking one object against its name.
+
+use std::io::Read;
+
+use ostler_format::{
+    Checksum, Commit, CommitId, DirMeta, DirTreeRef, FileId, Metadata, ObjectKind, ObjectName,
+};
+
+use crate::error::StoreError;
+use crate::repo::Repo;
+
+/// The size of the buffer that content is hashed through.
+const BUFFER: usize = 256 * 1024;
+
+/// Checks objects one after another, with one buffer.
+#[derive(Debug)]
+pub struct ObjectVerifier<'r> {
+    repo: &'r Repo,
+    buffer: Vec<u8>,
+}
+
+impl<'r> ObjectVerifier<'r> {
+    /// Makes a verifier for objects of `repo` and its parents.
+    #[must_use]
+    pub fn new(repo: &'r Repo) -> Self {
+        Self {
+            repo,
+            buffer: vec![0; BUFFER],
+        }
+    }
+
+    /// Reads the object whole, and checks that it parses and that its bytes give its name; returns their number.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectMissing`]; [`StoreError::ChecksumMismatch`], [`StoreError::Malformed`] and
+    /// [`StoreError::Damaged`] for a damaged one; other variants if it could not be read.
+    pub fn verify(&mut self, name: ObjectName) -> Result<u64, StoreError> {
+        match name.kind {
+            ObjectKind::File => self.verify_content(FileId::new(name.checksum)),
+            ObjectKind::CommitMeta => {
+                let id = CommitId::new(name.checksum);
+                Ok(self
+                    .repo
+                    .read_detached_metadata(id)?
+                    .map_or(0, |metadata: Metadata| metadata.len() as u64))
+            }
+            _ => self.verify_metadata(name),
+        }
+    }
+
+    fn verify_metadata(&self, name: ObjectName) -> Result<u64, StoreError> {
+        let bytes = self.repo.read_metadata(&name)?;
+        let actual = Checksum::of(&bytes);
+        if actual != name.checksum && name.kind != ObjectKind::TombstoneCommit {
+            return Err(StoreError::ChecksumMismatch { name, actual });
+        }
+        let parsed = match name.kind {
+            ObjectKind::Commit => Commit::parse(&bytes).map(drop),
+            ObjectKind::DirTree => DirTreeRef::parse(&bytes).map(drop),
+            ObjectKind::DirMeta => DirMeta::parse(&bytes).map(drop),
+            _ => Ok(()),
+        };
+        parsed.map_err(|source| StoreError::Malformed { name, source })?;
+        Ok(bytes.len() as u64)
+    }
+
+    fn verify_content(&mut self, id: FileId) -> Result<u64, StoreError> {
+        let name = ObjectName::from(id);
+        let mut object = self.repo.open_file_object(id)?;
+        let mut hasher = object
+            .header
+            .hasher()
+            .map_err(|source| StoreError::Malformed { name, source })?;
+        loop {
+            match object.read(&mut self.buffer) {
+                Ok(0) => break,
+                Ok(got) => hasher.update(&self.buffer[..got]),
+                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(error) if is_damage(&error) => {
+                    return Err(StoreError::Damaged {
+                        name,
+                        reason: error.to_string(),
+                    });
+                }
+                Err(error) => return Err(StoreError::io(name.to_string(), error)),
+            }
+        }
+        let actual = hasher.finish();
+        if actual != name.checksum {
+            return Err(StoreError::ChecksumMismatch { name, actual });
+        }
+        Ok(object.size)
+    }
+}
+
+/// Whether the error says that the bytes are wrong, not that they could not be had.
+fn is_damage(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
+    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
+}

@@ -1,0 +1,262 @@
+//! Which objects commits need.
+
+use std::collections::HashSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
+
+use ostler_format::{
+    Checksum, Commit, CommitId, DirMetaId, DirTreeId, DirTreeRef, FileId, ObjectKind, ObjectName,
+};
+
+use crate::error::StoreError;
+use crate::repo::Repo;
+
+/// How many parents of a commit are followed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Depth {
+    /// This many.
+    Parents(u32),
+    /// All of them.
+    All,
+}
+
+impl Depth {
+    /// Reads the command line's spelling, in which any negative number is all.
+    #[must_use]
+    pub fn from_signed(depth: i32) -> Self {
+        u32::try_from(depth).map_or(Self::All, Self::Parents)
+    }
+
+    fn below(self) -> Option<Self> {
+        match self {
+            Self::All => Some(Self::All),
+            Self::Parents(left) => left.checked_sub(1).map(Self::Parents),
+        }
+    }
+}
+
+/// A set of object names: 33 bytes and a little for each.
+#[derive(Clone, Debug, Default)]
+pub struct ObjectSet {
+    commits: ChecksumSet,
+    trees: ChecksumSet,
+    metas: ChecksumSet,
+    files: ChecksumSet,
+}
+
+type ChecksumSet = HashSet<Checksum, ChecksumHashing>;
+
+impl ObjectSet {
+    /// Whether the set has the object; objects of other kinds than commit, dirtree, dirmeta and file it never has.
+    #[must_use]
+    pub fn contains(&self, name: &ObjectName) -> bool {
+        self.of(name.kind)
+            .is_some_and(|set| set.contains(&name.checksum))
+    }
+
+    /// Whether the set has the commit.
+    #[must_use]
+    pub fn contains_commit(&self, id: CommitId) -> bool {
+        self.commits.contains(&id.checksum())
+    }
+
+    /// Number of objects.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.commits.len() + self.trees.len() + self.metas.len() + self.files.len()
+    }
+
+    /// Whether it has none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All names, commits first, otherwise in no order.
+    pub fn iter(&self) -> impl Iterator<Item = ObjectName> {
+        let named = |set: &'_ ChecksumSet, kind| {
+            set.iter()
+                .map(move |checksum| ObjectName::new(*checksum, kind))
+                .collect::<Vec<_>>()
+        };
+        [
+            (ObjectKind::Commit, &self.commits),
+            (ObjectKind::DirTree, &self.trees),
+            (ObjectKind::DirMeta, &self.metas),
+            (ObjectKind::File, &self.files),
+        ]
+        .into_iter()
+        .flat_map(move |(kind, set)| named(set, kind))
+    }
+
+    /// The content objects, in no order.
+    pub fn files(&self) -> impl Iterator<Item = FileId> {
+        self.files.iter().map(|checksum| FileId::new(*checksum))
+    }
+
+    fn of(&self, kind: ObjectKind) -> Option<&ChecksumSet> {
+        Some(match kind {
+            ObjectKind::Commit => &self.commits,
+            ObjectKind::DirTree => &self.trees,
+            ObjectKind::DirMeta => &self.metas,
+            ObjectKind::File => &self.files,
+            _ => return None,
+        })
+    }
+}
+
+/// What is done about a dirtree that is not here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// It is an error, except below a commit that is marked partial.
+    Error,
+    /// It is passed over, and not in the set.
+    PassOver,
+}
+
+/// Collects the objects that commits need.
+#[derive(Debug)]
+pub struct Reachable<'r> {
+    repo: &'r Repo,
+    missing: Missing,
+    set: ObjectSet,
+    stack: Vec<DirTreeId>,
+}
+
+impl<'r> Reachable<'r> {
+    /// Starts with an empty set.
+    #[must_use]
+    pub fn new(repo: &'r Repo, missing: Missing) -> Self {
+        Self {
+            repo,
+            missing,
+            set: ObjectSet::default(),
+            stack: Vec::new(),
+        }
+    }
+
+    /// Adds a commit, `depth` of its parents, and all that they refer to; a parent that is not here ends the line.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectMissing`] if `id` itself, or a dirtree of a commit that is not partial, is not here.
+    pub fn add_commit(&mut self, id: CommitId, depth: Depth) -> Result<(), StoreError> {
+        self.add_commits_only(id, depth, |this, id, commit| this.add_tree_of(id, commit))
+    }
+
+    /// Adds a commit and `depth` of its parents without what they refer to.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectMissing`] if `id` itself is not here.
+    pub fn add_commit_object(&mut self, id: CommitId, depth: Depth) -> Result<(), StoreError> {
+        self.add_commits_only(id, depth, |_, _, _| Ok(()))
+    }
+
+    fn add_commits_only(
+        &mut self,
+        id: CommitId,
+        depth: Depth,
+        mut enter: impl FnMut(&mut Self, CommitId, &Commit) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let (mut next, mut depth) = (Some(id), Some(depth));
+        while let (Some(current), Some(left)) = (next, depth) {
+            let name = ObjectName::from(current);
+            let Some(bytes) = self.repo.read_metadata_optional(&name)? else {
+                return if current == id {
+                    Err(StoreError::ObjectMissing { name })
+                } else {
+                    Ok(())
+                };
+            };
+            let commit =
+                Commit::parse(&bytes).map_err(|source| StoreError::Malformed { name, source })?;
+            if self.set.commits.insert(current.checksum()) {
+                enter(self, current, &commit)?;
+            }
+            (next, depth) = (commit.parent, left.below());
+        }
+        Ok(())
+    }
+
+    fn add_tree_of(&mut self, id: CommitId, commit: &Commit) -> Result<(), StoreError> {
+        let tolerant = self.missing == Missing::PassOver || self.repo.is_partial(id)?;
+        self.add_dirmeta(commit.meta);
+        self.add_tree(commit.tree, tolerant)
+    }
+
+    fn add_dirmeta(&mut self, id: DirMetaId) {
+        self.set.metas.insert(id.checksum());
+    }
+
+    fn add_tree(&mut self, root: DirTreeId, tolerant: bool) -> Result<(), StoreError> {
+        self.stack.push(root);
+        while let Some(id) = self.stack.pop() {
+            if !self.set.trees.insert(id.checksum()) {
+                continue;
+            }
+            let name = ObjectName::from(id);
+            let Some(bytes) = self.repo.read_metadata_optional(&name)? else {
+                if tolerant {
+                    // Another commit, which is whole, may name it too: that one must not take it as seen.
+                    self.set.trees.remove(&id.checksum());
+                    continue;
+                }
+                return Err(StoreError::ObjectMissing { name });
+            };
+            let tree = DirTreeRef::parse(&bytes)
+                .map_err(|source| StoreError::Malformed { name, source })?;
+            self.set
+                .files
+                .extend(tree.files().map(|file| file.id.checksum()));
+            for dir in tree.dirs() {
+                self.set.metas.insert(dir.meta.checksum());
+                self.stack.push(dir.tree);
+            }
+        }
+        Ok(())
+    }
+
+    /// The set so far.
+    #[must_use]
+    pub fn set(&self) -> &ObjectSet {
+        &self.set
+    }
+
+    /// Ends the collection.
+    #[must_use]
+    pub fn into_set(self) -> ObjectSet {
+        self.set
+    }
+}
+
+/// Hashes a checksum by its first bytes, which are as good as random already, with a key against crafted sets.
+#[derive(Clone, Debug)]
+struct ChecksumHashing(u64);
+
+impl Default for ChecksumHashing {
+    fn default() -> Self {
+        Self(RandomState::new().hash_one(0))
+    }
+}
+
+impl BuildHasher for ChecksumHashing {
+    type Hasher = FirstBytes;
+
+    fn build_hasher(&self) -> FirstBytes {
+        FirstBytes(self.0)
+    }
+}
+
+struct FirstBytes(u64);
+
+impl Hasher for FirstBytes {
+    fn write(&mut self, bytes: &[u8]) {
+        if let Some(first) = bytes.first_chunk::<8>() {
+            self.0 = (self.0 ^ u64::from_le_bytes(*first)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+
+    fn write_usize(&mut self, _length: usize) {}
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
