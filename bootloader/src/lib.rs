@@ -1,1 +1,30 @@
 //! Boot loader backends and the programs that run before the real root.
+//!
+//! Boot Loader Specification entries in `/boot/loader.B/entries` are written by whoever publishes a boot order. A [`Backend`] then
+//! brings the boot loader's own configuration in line with them, before the link `/boot/loader` is swapped to `loader.B`:
+//!
+//! | backend | what it writes | when it takes effect |
+//! |---|---|---|
+//! | [`BlsOnly`] | nothing: the boot loader reads the entries | with the swap |
+//! | [`Syslinux`] | `loader.B/syslinux.cfg`, what others wrote there kept | with the swap |
+//! | [`Uboot`] | `loader.B/uEnv.txt` | with the swap |
+//! | [`Grub2`] | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
+//!
+//! Every file is written whole under another name, or in a directory that is not in use yet, and synced.
+
+mod backend;
+mod bls_only;
+mod choice;
+mod grub2;
+mod syslinux;
+mod uboot;
+
+#[cfg(test)]
+mod test_boot;
+
+pub use backend::{Backend, BootloaderError, NextBoot, TakesEffect, Written};
+pub use bls_only::BlsOnly;
+pub use choice::{Choice, ChoiceError, select};
+pub use grub2::{Grub2, GrubMenu};
+pub use syslinux::Syslinux;
+pub use uboot::Uboot;
