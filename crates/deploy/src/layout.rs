@@ -134,7 +134,7 @@ impl fmt::Display for DeploymentId {
 #[must_use]
 pub fn parse_deployment_name(name: &str) -> Option<(Checksum, u32)> {
     let name = DeploymentName::parse(name).ok()?;
-    Some((name.commit.parse().ok()?, name.serial))
+    Some((name.commit.into(), name.serial))
 }
 
 /// Reads the name of a file that belongs to a deployment, and returns the deployment's name.

@@ -12,6 +12,8 @@ mod tests;
 
 use std::fmt;
 
+use crate::checksum::{Checksum, CommitId};
+
 /// A name or path that is not of the form it must have.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not {expected}")]
@@ -155,8 +157,8 @@ pub struct Bootlink {
     pub boot_version: Turn,
     /// The deployment's stateroot.
     pub stateroot: StaterootName,
-    /// The checksum of kernel, initramfs and device trees, 64 hexadecimal digits.
-    pub bootcsum: String,
+    /// The checksum of kernel, initramfs and device trees.
+    pub bootcsum: Checksum,
     /// Tells apart deployments of a stateroot with the same kernel, from 0.
     pub bootserial: u32,
 }
@@ -172,7 +174,7 @@ impl Bootlink {
             let link = Self {
                 boot_version: Turn::parse(parts.next()?)?,
                 stateroot: StaterootName::new(parts.next()?).ok()?,
-                bootcsum: parts.next().filter(|text| is_checksum(text))?.to_owned(),
+                bootcsum: Checksum::from_hex(parts.next()?).ok()?,
                 bootserial: serial(parts.next()?)?,
             };
             parts.next().is_none().then_some(link)
@@ -200,8 +202,8 @@ impl fmt::Display for Bootlink {
 /// The name of a deployment's directory: `COMMIT.SERIAL`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeploymentName {
-    /// The commit that is checked out there, 64 hexadecimal digits.
-    pub commit: String,
+    /// The commit that is checked out there.
+    pub commit: CommitId,
     /// Tells apart deployments of the same commit in a stateroot, from 0.
     pub serial: u32,
 }
@@ -214,9 +216,8 @@ impl DeploymentName {
     pub fn parse(text: &str) -> Result<Self, BootNameError> {
         let parse = || {
             let (commit, number) = text.split_once('.')?;
-            is_checksum(commit).then_some(())?;
             Some(Self {
-                commit: commit.to_owned(),
+                commit: commit.parse().ok()?,
                 serial: serial(number)?,
             })
         };
@@ -228,13 +229,6 @@ impl fmt::Display for DeploymentName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.commit, self.serial)
     }
-}
-
-fn is_checksum(text: &str) -> bool {
-    text.len() == 64
-        && text
-            .bytes()
-            .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// A serial in its one canonical form.

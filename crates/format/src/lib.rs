@@ -6,6 +6,7 @@ mod checksum;
 mod commit;
 mod dirmeta;
 mod dirtree;
+mod dirtree_ref;
 mod error;
 mod file_header;
 pub mod kargs;
@@ -29,7 +30,8 @@ pub use checksum::{
 };
 pub use commit::Commit;
 pub use dirmeta::DirMeta;
-pub use dirtree::{DirEntry, DirEntryRef, DirTree, DirTreeRef, FileEntryRef, check_name};
+pub use dirtree::{DirEntry, DirTree, check_name};
+pub use dirtree_ref::{DirEntries, DirEntryRef, DirTreeRef, Entries, FileEntries, FileEntryRef};
 pub use error::ObjectError;
 pub use file_header::{FileHeader, HEADER_PREFIX_LEN, MAX_HEADER_SIZE, ReadHeaderError};
 pub use kargs::{Karg, KernelArgs};

@@ -6,6 +6,7 @@
 #[cfg(test)]
 mod tests;
 
+use crate::checksum::CommitId;
 use crate::keyfile::{KeyFile, KeyFileError};
 use crate::refname::{NameError, Refspec};
 
@@ -198,28 +199,30 @@ impl Origin {
         }
     }
 
-    /// The commit that is deployed instead of the ref's newest, 64 hexadecimal digits.
+    /// The commit that is deployed instead of the ref's newest.
     ///
     /// # Errors
     /// [`OriginError::OverrideCommit`].
-    pub fn override_commit(&self) -> Result<Option<String>, OriginError> {
+    pub fn override_commit(&self) -> Result<Option<CommitId>, OriginError> {
         let Some(found) = self.file.string(GROUP, "override-commit")? else {
             return Ok(None);
         };
-        let hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
-        if found.len() != 64 || !found.bytes().all(hex) {
-            return Err(OriginError::OverrideCommit { found });
+        match found.parse() {
+            Ok(commit) => Ok(Some(commit)),
+            Err(_) => Err(OriginError::OverrideCommit { found }),
         }
-        Ok(Some(found))
     }
 
     /// Sets or removes the commit that is deployed instead of the ref's newest.
     ///
     /// # Errors
     /// [`OriginError::KeyFile`].
-    pub fn set_override_commit(&mut self, commit: Option<&str>) -> Result<(), OriginError> {
+    pub fn set_override_commit(&mut self, commit: Option<CommitId>) -> Result<(), OriginError> {
         match commit {
-            Some(commit) => self.file.set_string(GROUP, "override-commit", commit)?,
+            Some(commit) => {
+                self.file
+                    .set_string(GROUP, "override-commit", &commit.to_string())?;
+            }
             None => {
                 self.file.remove_key(GROUP, "override-commit");
             }

@@ -266,7 +266,8 @@ fn kept_flags(state: StatVfsMountFlags) -> MountFlags {
 
 /// Moves the calling thread, and the threads and processes that it starts from now on, to a mount namespace of their own.
 ///
-/// What is mounted there from now on is not seen outside; what is mounted outside still appears inside. Call it before other threads are started. Needs `CAP_SYS_ADMIN`.
+/// What is mounted there from now on is not seen outside; what is mounted outside still appears inside. Handles opened before keep
+/// showing the old namespace, other threads stay in it: call it first of all. Needs `CAP_SYS_ADMIN`.
 pub fn enter_private_namespace() -> Result<()> {
     // SAFETY: the danger of unshare is a descriptor table of one's own (`FILES`), which is not asked for.
     unsafe { rustix::thread::unshare_unsafe(UnshareFlags::NEWNS) }

@@ -210,3 +210,107 @@ pub fn unique_name(dir: &Dir, mut take: impl FnMut(&str) -> Result<bool>) -> Res
         Errno::EXIST,
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::metadata::Timestamp;
+
+    type Make = fn(&Dir, u32) -> Result<TempFile>;
+
+    fn written(dir: &Dir, make: Make, text: &str) -> TempFile {
+        let mut temp = make(dir, 0o644).unwrap();
+        temp.write_all(text.as_bytes()).unwrap();
+        temp
+    }
+
+    fn names(dir: &Dir) -> Vec<String> {
+        let entries = dir.entries().unwrap();
+        entries
+            .iter()
+            .map(|entry| entry.str_name().unwrap().to_owned())
+            .collect()
+    }
+
+    /// The same claims for `O_TMPFILE` and for the fallback.
+    fn contract(dir: &Dir, make: Make) {
+        drop(written(dir, make, "dropped"));
+        assert!(names(dir).is_empty(), "a dropped file leaves nothing");
+
+        let first = written(dir, make, "first");
+        crate::file::set_mode(&first, 0o6755).unwrap();
+        crate::file::set_times(
+            &first,
+            Timestamp {
+                seconds: 1_000_000_000,
+                nanoseconds: 0,
+            },
+        )
+        .unwrap();
+        first.sync().unwrap();
+        assert_eq!(
+            first.link_into(dir, "name", LinkPolicy::Fail).unwrap(),
+            LinkOutcome::Linked
+        );
+
+        let error = written(dir, make, "second")
+            .link_into(dir, "name", LinkPolicy::Fail)
+            .unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(
+            written(dir, make, "third")
+                .link_into(dir, "name", LinkPolicy::KeepExisting)
+                .unwrap(),
+            LinkOutcome::Kept
+        );
+        assert_eq!(dir.read("name", 100).unwrap(), b"first");
+        assert_eq!(dir.metadata("name").unwrap().mtime.seconds, 1_000_000_000);
+        written(dir, make, "fourth")
+            .link_into(dir, "name", LinkPolicy::Replace)
+            .unwrap();
+        assert_eq!(dir.read("name", 100).unwrap(), b"fourth");
+
+        dir.create_dir("directory", 0o755).unwrap();
+        assert!(
+            written(dir, make, "")
+                .link_into(dir, "directory", LinkPolicy::Replace)
+                .is_err()
+        );
+        assert!(
+            written(dir, make, "")
+                .link_into(dir, "../x", LinkPolicy::Replace)
+                .is_err()
+        );
+        assert_eq!(
+            names(dir),
+            ["directory", "name"],
+            "no temporary name is left after a failure"
+        );
+    }
+
+    #[test]
+    fn by_tmpfile() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(temp.path()).unwrap();
+        contract(&dir, TempFile::new);
+        let with_attribute = written(&dir, TempFile::new, "x");
+        crate::xattr::set(&with_attribute, "user.a", b"1").unwrap();
+        with_attribute
+            .link_into(&dir, "attribute", LinkPolicy::Fail)
+            .unwrap();
+        assert_eq!(
+            dir.xattrs("attribute", 100).unwrap(),
+            [(b"user.a".to_vec(), b"1".to_vec())]
+        );
+    }
+
+    #[test]
+    fn by_a_temporary_name() {
+        let temp = tempfile::tempdir().unwrap();
+        let dir = Dir::open_ambient(temp.path()).unwrap();
+        let open = TempFile::new_named(&dir, 0o600).unwrap();
+        assert!(names(&dir)[0].starts_with(TEMPORARY_PREFIX));
+        drop(open);
+        contract(&dir, TempFile::new_named);
+    }
+}

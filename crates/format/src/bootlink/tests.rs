@@ -62,7 +62,7 @@ fn names_below_boot_and_ostree_are_read_and_written_back() {
 #[test]
 fn deployment_names_need_a_whole_checksum_and_a_plain_serial() {
     let name = DeploymentName::parse(&format!("{SUM}.3")).unwrap();
-    assert_eq!((name.commit.as_str(), name.serial), (SUM, 3));
+    assert_eq!((name.commit.to_string(), name.serial), (SUM.into(), 3));
     assert_eq!(name.to_string(), format!("{SUM}.3"));
     for bad in [
         format!("{SUM}.0.origin"),

@@ -30,7 +30,10 @@ fn groups_of_package_layering_stay_untouched() {
         origin.refspec().unwrap().unwrap().to_string(),
         "fedora:os/39"
     );
-    assert_eq!(origin.override_commit().unwrap().as_deref(), Some(COMMIT));
+    assert_eq!(
+        origin.override_commit().unwrap(),
+        Some(COMMIT.parse().unwrap())
+    );
     assert!(origin.is_pinned().unwrap());
     let mut next = origin.without_transient();
     assert!(!next.is_pinned().unwrap());

@@ -84,7 +84,7 @@ pub(crate) const fn width_for(body: usize, count: usize) -> usize {
 }
 
 #[inline]
-fn read_end(bytes: &[u8]) -> usize {
+pub(crate) fn read_end(bytes: &[u8]) -> usize {
     let end = match *bytes {
         [a] => u64::from(a),
         [a, b] => u64::from(u16::from_le_bytes([a, b])),
@@ -242,6 +242,11 @@ impl<'a> Items<'a> {
         self.frame += self.width;
         self.at = end;
         Ok(Some(&self.bytes[start..end]))
+    }
+
+    /// Where the items end and their ends begin.
+    pub(crate) fn body(&self) -> usize {
+        self.body
     }
 
     /// Items not yet returned.

@@ -14,6 +14,7 @@ mod value;
 pub use decode::{MAX_VALUES, split_variant};
 pub(crate) use encode::push_frame;
 pub use error::VariantError;
+pub(crate) use error::not_normal;
 pub use framing::{Items, Member, split_str, split_tuple};
 pub use text::{Annotate, TextError};
 pub use types::{MAX_DEPTH, Members, Type};
