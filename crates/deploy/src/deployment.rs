@@ -3,7 +3,7 @@
 use ostler_format::origin::{OriginError, Source, Unlocked};
 use ostler_format::{BootEntry, Checksum, KernelArgs, Origin};
 
-use crate::layout::DeploymentId;
+use crate::layout::{self, DeploymentId};
 
 /// A deployment that is finished at shutdown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +21,10 @@ pub struct Deployment {
     pub bootcsum: Checksum,
     /// Tells apart deployments with the same [`Deployment::bootcsum`]; a staged one has none yet and says 0.
     pub bootserial: u32,
-    /// Its boot entry; a staged one has nothing but options.
+    /// Its boot entry; one that was never published has nothing but options.
     pub entry: BootEntry,
+    /// The file name of its boot entry, if it was published.
+    pub entry_name: Option<String>,
     /// Initrds that are added to its own, by their checksum.
     pub overlay_initrds: Vec<Checksum>,
     /// Where it came from; `None` if no file says it.
@@ -75,10 +77,9 @@ impl Deployment {
 }
 
 /// Removes the `init=` that boots a deployment without an initramfs.
-fn remove_prepare_root(kargs: &mut KernelArgs) {
-    let leads_here = |value: &str| {
-        value.starts_with("/ostree/boot.") && value.ends_with("/usr/lib/ostree/ostree-prepare-root")
-    };
+pub(crate) fn remove_prepare_root(kargs: &mut KernelArgs) {
+    let leads_here =
+        |value: &str| value.starts_with("/ostree/boot.") && value.ends_with(layout::PREPARE_ROOT);
     if kargs.last_value("init").is_some_and(leads_here) {
         kargs.delete_key("init");
     }

@@ -78,8 +78,8 @@ pub struct Kernel {
     pub hmac: Option<BootFile>,
     /// An Android boot image.
     pub aboot: Option<BootFile>,
-    /// Names kernel, initramfs and device trees together: the SHA-256 of their contents, one after the other.
-    pub bootcsum: Checksum,
+    /// The checksum that an older tree has in its files' names.
+    named_bootcsum: Option<Checksum>,
 }
 
 /// Whether device trees are looked for.
@@ -112,6 +112,31 @@ impl Kernel {
             (None, Some(legacy)) => Ok(legacy),
             (None, None) => Err(KernelError::NotFound),
         }
+    }
+
+    /// Returns what names kernel, initramfs and device trees together.
+    ///
+    /// It is the SHA-256 of their contents, one after the other, for which they are read; an older tree says it by its files' names.
+    ///
+    /// # Errors
+    /// [`KernelError::Fs`].
+    pub fn bootcsum(&self) -> Result<Checksum, KernelError> {
+        if let Some(bootcsum) = self.named_bootcsum {
+            return Ok(bootcsum);
+        }
+        let mut hasher = Hasher::new();
+        hash_file(&self.dir, &self.kernel.source, &mut hasher)?;
+        if let Some(file) = &self.initramfs {
+            hash_file(&self.dir, &file.source, &mut hasher)?;
+        }
+        match &self.device_trees {
+            DeviceTrees::None => {}
+            DeviceTrees::File(file) => hash_file(&self.dir, &file.source, &mut hasher)?,
+            DeviceTrees::Directory(file) => {
+                hash_directory(&self.dir.open_dir(&file.source)?, &mut hasher, 0)?
+            }
+        }
+        Ok(hasher.finish())
     }
 
     /// Returns the single files, the kernel first; a directory of device trees is not among them.
@@ -210,24 +235,19 @@ fn modules_kernel(
         source: "vmlinuz".to_owned(),
         installed: format!("vmlinuz-{version}"),
     };
-    let mut hasher = Hasher::new();
-    hash_file(&dir, &kernel.source, &mut hasher)?;
     let initramfs_name = || format!("initramfs-{version}.img");
     let initramfs = match present("initramfs.img", initramfs_name())? {
         Some(file) => Some(file),
         None => present("initramfs", initramfs_name())?,
     };
-    if let Some(file) = &initramfs {
-        hash_file(&dir, &file.source, &mut hasher)?;
-    }
     let device_trees = match look {
-        LookForDeviceTrees::Yes => device_trees(&dir, version, &mut hasher)?,
+        LookForDeviceTrees::Yes => device_trees(&dir, version)?,
         LookForDeviceTrees::No => DeviceTrees::None,
     };
     Ok(Kernel {
         hmac: present(".vmlinuz.hmac", format!(".{}.hmac", kernel.installed))?,
         aboot: present("aboot.img", format!("aboot-{version}.img"))?,
-        bootcsum: hasher.finish(),
+        named_bootcsum: None,
         kernel,
         initramfs,
         device_trees,
@@ -235,9 +255,8 @@ fn modules_kernel(
     })
 }
 
-fn device_trees(dir: &Dir, version: &str, hasher: &mut Hasher) -> Result<DeviceTrees, KernelError> {
+fn device_trees(dir: &Dir, version: &str) -> Result<DeviceTrees, KernelError> {
     if has_file(dir, "devicetree")? {
-        hash_file(dir, "devicetree", hasher)?;
         let installed = format!("devicetree-{version}");
         return Ok(DeviceTrees::File(BootFile {
             source: "devicetree".to_owned(),
@@ -250,7 +269,6 @@ fn device_trees(dir: &Dir, version: &str, hasher: &mut Hasher) -> Result<DeviceT
     {
         return Ok(DeviceTrees::None);
     }
-    hash_directory(&dir.open_dir(DEVICE_TREES)?, hasher, 0)?;
     let name = DEVICE_TREES.to_owned();
     Ok(DeviceTrees::Directory(BootFile {
         source: name.clone(),
@@ -307,7 +325,7 @@ fn in_legacy(root: &Dir) -> Result<Option<Kernel>, KernelError> {
         kernel,
         hmac: None,
         aboot: None,
-        bootcsum,
+        named_bootcsum: Some(bootcsum),
         dir,
     }))
 }
@@ -360,14 +378,16 @@ mod tests {
         (temp, dir)
     }
 
-    fn found(files: &[(&str, &str)]) -> Kernel {
+    fn found(files: &[(&str, &str)]) -> (Kernel, Checksum) {
         let (_temp, dir) = tree(files);
-        Kernel::find(&dir, LookForDeviceTrees::Yes).unwrap()
+        let kernel = Kernel::find(&dir, LookForDeviceTrees::Yes).unwrap();
+        let bootcsum = kernel.bootcsum().unwrap();
+        (kernel, bootcsum)
     }
 
     #[test]
     fn the_checksum_covers_kernel_initramfs_and_sorted_device_trees_but_no_hmac() {
-        let kernel = found(&[
+        let (kernel, bootcsum) = found(&[
             ("usr/lib/modules/6.1/vmlinuz", "k"),
             ("usr/lib/modules/6.1/initramfs.img", "i"),
             ("usr/lib/modules/6.1/.vmlinuz.hmac", "h"),
@@ -376,7 +396,7 @@ mod tests {
             ("usr/lib/modules/6.1/dtb/a/a.dtb", "1"),
             ("usr/lib/modules/6.1/modules.dep", "x"),
         ]);
-        assert_eq!(kernel.bootcsum, Checksum::of(b"ki123"));
+        assert_eq!(bootcsum, Checksum::of(b"ki123"));
         assert_eq!(kernel.kernel.installed, "vmlinuz-6.1");
         assert_eq!(
             kernel.initramfs.as_ref().unwrap().installed,
@@ -390,7 +410,7 @@ mod tests {
 
     #[test]
     fn of_several_kernels_the_newest_version_counts() {
-        let kernel = found(&[
+        let (kernel, _) = found(&[
             ("usr/lib/modules/6.9.1/vmlinuz", "old"),
             ("usr/lib/modules/6.10.0/vmlinuz", "new"),
             ("usr/lib/modules/6.11.0/modules.dep", "no kernel"),
@@ -409,12 +429,12 @@ mod tests {
             .iter()
             .map(|(path, content)| (path.as_str(), *content))
             .collect();
-        assert_eq!(found(&files).bootcsum, sum);
-        assert_eq!(found(&files).initramfs.unwrap().installed, "initramfs-1");
+        assert_eq!(found(&files).1, sum);
+        assert_eq!(found(&files).0.initramfs.unwrap().installed, "initramfs-1");
         files.push(("usr/lib/modules/2/vmlinuz", "k"));
-        assert_eq!(found(&files).bootcsum, sum);
+        assert_eq!(found(&files).1, sum);
         files.push(("usr/lib/modules/2/initramfs", "i"));
-        assert_eq!(found(&files).bootcsum, Checksum::of(b"ki"));
+        assert_eq!(found(&files).1, Checksum::of(b"ki"));
     }
 
     #[test]

@@ -20,15 +20,15 @@
 use std::fmt;
 
 use ostler_format::bootlink::{boot_dir, boot_link, loader_dir, parse_boot_dir};
-use ostler_format::{Checksum, DeploymentName, StaterootName, Turn};
+use ostler_format::{Checksum, CommitId, DeploymentName, StaterootName, Turn};
 
-/// The directory of everything but `/boot`.
+/// The directory of everything but `/boot`; on a running system a symlink to `sysroot/ostree`.
 pub const OSTREE: &str = "ostree";
-/// The system repository.
-pub const REPO: &str = "ostree/repo";
-/// The directory of the stateroots; its mtime changes with every change of the deployments.
-pub const DEPLOY: &str = "ostree/deploy";
-/// The lock file, within [`OSTREE`].
+/// Within [`OSTREE`]: the system repository.
+pub const REPO: &str = "repo";
+/// Within [`OSTREE`]: the directory of the stateroots; its mtime changes with every change of the deployments.
+pub const DEPLOY: &str = "deploy";
+/// Within [`OSTREE`]: the lock file.
 pub const LOCK: &str = "lock";
 /// The directory that the boot loader reads.
 pub const BOOT: &str = "boot";
@@ -60,6 +60,8 @@ const RUN_DEPLOYMENT_STATE: &str = "ostree/deployment-state";
 pub const RUN_UNLOCKED_DEVELOPMENT: &str = "unlocked-development";
 /// Within a deployment's flags: `/usr` has a writable layer, mounted read-only.
 pub const RUN_UNLOCKED_TRANSIENT: &str = "unlocked-transient";
+/// Within a deployment: the first program of a system that has no initramfs.
+pub const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
 /// The kernel's arguments.
 pub const PROC_CMDLINE: &str = "/proc/cmdline";
 
@@ -72,7 +74,7 @@ pub struct DeploymentId {
     /// The stateroot that it belongs to.
     pub stateroot: StaterootName,
     /// The commit that it is a checkout of.
-    pub commit: Checksum,
+    pub commit: CommitId,
     /// Counts the deployments of one commit in one stateroot.
     pub serial: u32,
 }
@@ -84,19 +86,19 @@ impl DeploymentId {
         format!("{}.{}", self.commit, self.serial)
     }
 
-    /// Returns the deployment's root directory.
+    /// Within [`OSTREE`]: the deployment's root directory.
     #[must_use]
     pub fn path(&self) -> String {
         format!("{}/{}", deployments(&self.stateroot), self.name())
     }
 
-    /// Returns the file that says where the deployment came from.
+    /// Within [`OSTREE`]: the file that says where the deployment came from.
     #[must_use]
     pub fn origin_path(&self) -> String {
         self.path() + ORIGIN_SUFFIX
     }
 
-    /// Returns the file that says what the merge of `/etc` did.
+    /// Within [`OSTREE`]: the file that says what the merge of `/etc` did.
     ///
     /// It is a plain file beside the origin, so libostree neither reads nor removes it; it is readable for everyone, and the cleanup
     /// removes it with its deployment.
@@ -105,7 +107,7 @@ impl DeploymentId {
         self.path() + MERGE_SUFFIX
     }
 
-    /// Returns the directory of the writable layers of a transient root.
+    /// Within [`OSTREE`]: the directory of the writable layers of a transient root.
     #[must_use]
     pub fn backing_path(&self) -> String {
         format!("{}/{}", backing(&self.stateroot), self.name())
@@ -132,7 +134,7 @@ impl fmt::Display for DeploymentId {
 
 /// Reads `<commit>.<serial>`.
 #[must_use]
-pub fn parse_deployment_name(name: &str) -> Option<(Checksum, u32)> {
+pub fn parse_deployment_name(name: &str) -> Option<(CommitId, u32)> {
     let name = DeploymentName::parse(name).ok()?;
     Some((name.commit.into(), name.serial))
 }
@@ -146,40 +148,40 @@ pub fn parse_companion_name(name: &str) -> Option<&str> {
     parse_deployment_name(of).map(|_| of)
 }
 
-/// Returns a stateroot's directory.
+/// Within [`OSTREE`]: a stateroot's directory.
 #[must_use]
 pub fn stateroot(name: &StaterootName) -> String {
     format!("{DEPLOY}/{name}")
 }
 
-/// Returns the directory of a stateroot's deployments.
+/// Within [`OSTREE`]: the directory of a stateroot's deployments.
 #[must_use]
 pub fn deployments(stateroot: &StaterootName) -> String {
     format!("{DEPLOY}/{stateroot}/deploy")
 }
 
-/// Returns the `/var` that a stateroot's deployments share.
+/// Within [`OSTREE`]: the `/var` that a stateroot's deployments share.
 #[must_use]
 pub fn var(stateroot: &StaterootName) -> String {
     format!("{DEPLOY}/{stateroot}/var")
 }
 
-/// Returns the directory of a stateroot's writable layers.
+/// Within [`OSTREE`]: the directory of a stateroot's writable layers.
 #[must_use]
 pub fn backing(stateroot: &StaterootName) -> String {
     format!("{DEPLOY}/{stateroot}/backing")
 }
 
-/// The link to the active links of a boot version.
+/// Within [`OSTREE`]: the link to the active links of a boot version.
 #[must_use]
 pub fn bootlinks(boot: Turn) -> String {
-    format!("{OSTREE}/{}", boot_link(boot))
+    boot_link(boot)
 }
 
-/// A directory of bootlinks.
+/// Within [`OSTREE`]: a directory of bootlinks.
 #[must_use]
 pub fn bootlinks_dir(boot: Turn, sub: Turn) -> String {
-    format!("{OSTREE}/{}", boot_dir(boot, sub))
+    boot_dir(boot, sub)
 }
 
 /// Within [`BOOT`]: the boot entries of a boot version.
@@ -192,6 +194,21 @@ pub fn entries(boot: Turn) -> String {
 #[must_use]
 pub fn kernel_dir(stateroot: &StaterootName, bootcsum: &Checksum) -> String {
     format!("{stateroot}-{bootcsum}")
+}
+
+/// Within [`BOOT_KERNELS`]: where a kernel's directory is made before it gets its name.
+#[must_use]
+pub fn unfinished_kernel_dir(name: &str) -> String {
+    format!(".{name}.new")
+}
+
+/// Says whether a name within [`BOOT_KERNELS`] is that of a directory that was never finished.
+#[must_use]
+pub fn is_unfinished_kernel_dir(name: &str) -> bool {
+    let inner = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_suffix(".new"));
+    inner.and_then(parse_kernel_dir).is_some()
 }
 
 /// Reads what [`kernel_dir`] wrote: the checksum behind the last `-`.
@@ -222,9 +239,10 @@ mod tests {
 
     #[test]
     fn names_read_back_and_strangers_do_not() {
+        let sum = Checksum::of(b"");
         let id = DeploymentId {
             stateroot: "my-os".parse().unwrap(),
-            commit: Checksum::of(b""),
+            commit: CommitId::new(sum),
             serial: 12,
         };
         assert_eq!(parse_deployment_name(&id.name()), Some((id.commit, 12)));
@@ -246,8 +264,8 @@ mod tests {
             assert_eq!(parse_companion_name(stranger), None, "{stranger}");
         }
         assert_eq!(
-            parse_kernel_dir(&kernel_dir(&id.stateroot, &id.commit)),
-            Some(("my-os", id.commit))
+            parse_kernel_dir(&kernel_dir(&id.stateroot, &sum)),
+            Some(("my-os", sum))
         );
         assert_eq!(
             parse_deployment_ref("ostree/1/0/3"),
