@@ -19,7 +19,10 @@ pub(crate) struct Context {
 impl Context {
     /// Returns surroundings that write to the process's stdout and stderr.
     pub(crate) fn new(personality: Personality) -> Self {
-        Self { personality, printer: Printer::new() }
+        Self {
+            personality,
+            printer: Printer::new(),
+        }
     }
 
     /// Returns a receiver for the events of long work; it draws only on a terminal and only if the work takes a while.

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
+};
 use ostler_store::progress::{Event, Phase, Silent, Sink};
 
 use crate::printer::Printer;
@@ -38,7 +40,9 @@ impl Meter {
     pub(crate) fn for_stderr(printer: &Printer) -> Arc<dyn Sink> {
         use std::io::IsTerminal;
         if printer.is_quiet() || !std::io::stderr().is_terminal() {
-            return Arc::new(Notices { quiet: printer.is_quiet() });
+            return Arc::new(Notices {
+                quiet: printer.is_quiet(),
+            });
         }
         Arc::new(Self {
             objects: AtomicU64::new(0),
@@ -77,15 +81,21 @@ impl Meter {
         if now < last + millis(FRAME) {
             return;
         }
-        let Ok(guard) = self.running.try_lock() else { return };
-        let Some(running) = guard.as_ref() else { return };
+        let Ok(guard) = self.running.try_lock() else {
+            return;
+        };
+        let Some(running) = guard.as_ref() else {
+            return;
+        };
         let elapsed = running.began.elapsed();
         if elapsed < PATIENCE {
             return;
         }
         self.drawn_at.store(now, Ordering::Relaxed);
         if running.bar.is_hidden() {
-            running.bar.set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
+            running
+                .bar
+                .set_draw_target(ProgressDrawTarget::stderr_with_hz(10));
         }
         let tally = Tally {
             objects: self.objects.load(Ordering::Relaxed),
@@ -106,8 +116,16 @@ impl Meter {
 impl Sink for Meter {
     fn event(&self, event: Event) {
         match event {
-            Event::Begin { phase, objects, bytes } => self.begin(phase, objects, bytes),
-            Event::Total { phase, objects, bytes } => {
+            Event::Begin {
+                phase,
+                objects,
+                bytes,
+            } => self.begin(phase, objects, bytes),
+            Event::Total {
+                phase,
+                objects,
+                bytes,
+            } => {
                 if let Some(running) = self.lock().as_mut().filter(|r| r.phase == phase) {
                     running.total_objects = Some(objects);
                     running.total_bytes = Some(bytes).filter(|b| *b > 0);
@@ -179,7 +197,10 @@ impl Tally {
             let rate = self.bytes as f64 / elapsed.as_secs_f64().max(0.001);
             parts.push(format!("{}/s", HumanBytes(rate as u64)));
         }
-        parts.extend(self.time_left(elapsed).map(|left| format!("{} left", HumanDuration(left))));
+        parts.extend(
+            self.time_left(elapsed)
+                .map(|left| format!("{} left", HumanDuration(left))),
+        );
         parts.join(", ")
     }
 
@@ -219,7 +240,12 @@ mod tests {
     #[test]
     fn a_tally_says_only_what_is_known() {
         let second = Duration::from_secs(1);
-        let unknown = Tally { objects: 1204, bytes: 0, total_objects: None, total_bytes: None };
+        let unknown = Tally {
+            objects: 1204,
+            bytes: 0,
+            total_objects: None,
+            total_bytes: None,
+        };
         assert_eq!(unknown.describe(second), "1,204 files");
         let half = Tally {
             objects: 10,
@@ -227,12 +253,20 @@ mod tests {
             total_objects: Some(20),
             total_bytes: Some(4 << 20),
         };
-        assert_eq!(half.describe(second), "10/20 files, 1.00 MiB/4.00 MiB, 1.00 MiB/s, 3 seconds left");
+        assert_eq!(
+            half.describe(second),
+            "10/20 files, 1.00 MiB/4.00 MiB, 1.00 MiB/s, 3 seconds left"
+        );
     }
 
     #[test]
     fn finished_work_has_no_time_left() {
-        let done = Tally { objects: 5, bytes: 0, total_objects: Some(5), total_bytes: None };
+        let done = Tally {
+            objects: 5,
+            bytes: 0,
+            total_objects: Some(5),
+            total_bytes: None,
+        };
         assert_eq!(done.time_left(Duration::from_secs(3)), None);
     }
 }

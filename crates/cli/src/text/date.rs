@@ -8,7 +8,11 @@ use jiff::{Timestamp, ToSpan, Zoned};
 /// Formats seconds since 1970 as `2020-09-13 12:26:40 +0000`, always in UTC; `None` beyond the year 9999.
 pub(crate) fn utc(seconds: u64) -> Option<String> {
     let timestamp = Timestamp::from_second(i64::try_from(seconds).ok()?).ok()?;
-    strtime::format("%Y-%m-%d %H:%M:%S +0000", &timestamp.to_zoned(TimeZone::UTC)).ok()
+    strtime::format(
+        "%Y-%m-%d %H:%M:%S +0000",
+        &timestamp.to_zoned(TimeZone::UTC),
+    )
+    .ok()
 }
 
 /// Formats seconds since 1970 as `2020-09-13T12:26:40+00` in the given zone; minutes of its offset appear only if there
@@ -42,7 +46,9 @@ pub(crate) fn parse(text: &str, now: &Zoned) -> Option<i64> {
     if let Ok(zoned) = jiff::fmt::rfc2822::parse(text) {
         return Some(zoned.timestamp().as_second());
     }
-    relative(text, now).or_else(|| absolute(text, now)).map(|zoned| zoned.timestamp().as_second())
+    relative(text, now)
+        .or_else(|| absolute(text, now))
+        .map(|zoned| zoned.timestamp().as_second())
 }
 
 fn relative(text: &str, now: &Zoned) -> Option<Zoned> {
@@ -82,8 +88,18 @@ fn relative(text: &str, now: &Zoned) -> Option<Zoned> {
 fn absolute(text: &str, now: &Zoned) -> Option<Zoned> {
     let (text, zone) = split_zone(text, now)?;
     let (date, time) = split_time(text)?;
-    let formats = ["%Y-%m-%d", "%B %d %Y", "%B %d, %Y", "%b %d %Y", "%d %B %Y", "%d %b %Y", "%m/%d/%Y"];
-    let date = formats.iter().find_map(|format| Date::strptime(format, date).ok())?;
+    let formats = [
+        "%Y-%m-%d",
+        "%B %d %Y",
+        "%B %d, %Y",
+        "%b %d %Y",
+        "%d %B %Y",
+        "%d %b %Y",
+        "%m/%d/%Y",
+    ];
+    let date = formats
+        .iter()
+        .find_map(|format| Date::strptime(format, date).ok())?;
     DateTime::from_parts(date, time).to_zoned(zone).ok()
 }
 
@@ -94,7 +110,9 @@ fn split_zone<'t>(text: &'t str, now: &Zoned) -> Option<(&'t str, TimeZone)> {
             return Some((rest.trim_end(), TimeZone::UTC));
         }
     }
-    let Some((rest, last)) = text.rsplit_once(' ') else { return Some((text, now.time_zone().clone())) };
+    let Some((rest, last)) = text.rsplit_once(' ') else {
+        return Some((text, now.time_zone().clone()));
+    };
     let Some(digits) = last.strip_prefix(['+', '-']) else {
         return Some((text, now.time_zone().clone()));
     };
@@ -105,8 +123,15 @@ fn split_zone<'t>(text: &'t str, now: &Zoned) -> Option<(&'t str, TimeZone)> {
         2 => number * 60,
         _ => return None,
     };
-    let seconds = if last.starts_with('-') { -minutes * 60 } else { minutes * 60 };
-    Some((rest, TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?)))
+    let seconds = if last.starts_with('-') {
+        -minutes * 60
+    } else {
+        minutes * 60
+    };
+    Some((
+        rest,
+        TimeZone::fixed(jiff::tz::Offset::from_seconds(seconds).ok()?),
+    ))
 }
 
 /// Takes a time of day off the end; midnight if there is none.
@@ -114,7 +139,12 @@ fn split_time(text: &str) -> Option<(&str, Time)> {
     match text.rsplit_once([' ', 'T']) {
         Some((date, time)) if time.contains(':') => {
             let formats = ["%H:%M:%S", "%H:%M"];
-            Some((date, formats.iter().find_map(|format| Time::strptime(format, time).ok())?))
+            Some((
+                date,
+                formats
+                    .iter()
+                    .find_map(|format| Time::strptime(format, time).ok())?,
+            ))
         }
         _ => Some((text, Time::midnight())),
     }
@@ -149,7 +179,15 @@ mod tests {
         ] {
             assert_eq!(parse(text, &now()), Some(seconds), "{text}");
         }
-        for text in ["", "soon", "ago", "x weeks ago", "2005-13-01", "@x", "1 2 ago"] {
+        for text in [
+            "",
+            "soon",
+            "ago",
+            "x weeks ago",
+            "2005-13-01",
+            "@x",
+            "1 2 ago",
+        ] {
             assert_eq!(parse(text, &now()), None, "{text}");
         }
     }
@@ -165,7 +203,10 @@ mod tests {
 
     #[test]
     fn a_hostile_timestamp_has_no_date() {
-        assert_eq!(utc(1_600_000_000).as_deref(), Some("2020-09-13 12:26:40 +0000"));
+        assert_eq!(
+            utc(1_600_000_000).as_deref(),
+            Some("2020-09-13 12:26:40 +0000")
+        );
         assert_eq!(utc(u64::MAX), None);
         assert_eq!(utc(1 << 60), None);
     }

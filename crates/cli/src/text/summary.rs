@@ -33,8 +33,16 @@ fn push_refs(text: &mut String, collection: Option<&str>, refs: &[SummaryRef], z
             Some(collection) => writeln!(text, "* ({collection}, {})", entry.name),
             None => writeln!(text, "* {}", entry.name),
         };
-        let unit = if entry.commit_size == 1 { "byte" } else { "bytes" };
-        let _ = writeln!(text, "    Latest Commit ({} {unit}):\n      {}", entry.commit_size, entry.commit);
+        let unit = if entry.commit_size == 1 {
+            "byte"
+        } else {
+            "bytes"
+        };
+        let _ = writeln!(
+            text,
+            "    Latest Commit ({} {unit}):\n      {}",
+            entry.commit_size, entry.commit
+        );
         for (key, value) in entry.metadata.iter() {
             text.push_str("    ");
             push_key(text, key, value, zone);
@@ -45,7 +53,11 @@ fn push_refs(text: &mut String, collection: Option<&str>, refs: &[SummaryRef], z
 
 /// Adds `NAME (KEY): VALUE` for a known key, `KEY: VALUE` for another.
 fn push_key(text: &mut String, key: &str, value: &Value, zone: &TimeZone) {
-    let date = |value: &Value| value.as_u64_be().and_then(|s| date::in_zone(s, zone.clone()));
+    let date = |value: &Value| {
+        value
+            .as_u64_be()
+            .and_then(|s| date::in_zone(s, zone.clone()))
+    };
     let words = |value: &Value| value.as_str().map(str::to_owned);
     let known = match key {
         "ostree.commit.version" => words(value).map(|v| ("Version", v)),
@@ -54,9 +66,12 @@ fn push_key(text: &mut String, key: &str, value: &Value, zone: &TimeZone) {
         "ostree.summary.last-modified" => date(value).map(|v| ("Last-Modified", v)),
         "ostree.summary.expires" => date(value).map(|v| ("Expires", v)),
         "ostree.summary.collection-id" => words(value).map(|v| ("Collection ID", v)),
-        "ostree.summary.tombstone-commits" => value
-            .as_bool()
-            .map(|yes| ("Has Tombstone Commits", if yes { "Yes" } else { "No" }.to_owned())),
+        "ostree.summary.tombstone-commits" => value.as_bool().map(|yes| {
+            (
+                "Has Tombstone Commits",
+                if yes { "Yes" } else { "No" }.to_owned(),
+            )
+        }),
         "ostree.static-deltas" => Some(("Static Deltas", value.print(Annotate::Nothing))),
         _ => None,
     };

@@ -1,0 +1,21 @@
+//! `admin init-fs`: the skeleton of a physical root.
+
+use std::path::PathBuf;
+
+use crate::grammar::SysrootOption;
+
+/// Options of `admin init-fs`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct InitFs {
+    #[command(flatten)]
+    pub(crate) sysroot: SysrootOption,
+    /// Make /boot and /ostree alone; as --epoch=1
+    #[arg(long)]
+    pub(crate) modern: bool,
+    /// Layout: 0 with the traditional directories, 1 without, 2 with /ostree for root alone
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(0..=2))]
+    pub(crate) epoch: Option<u8>,
+    /// Directory that becomes the physical root
+    #[arg(value_name = "PATH", required = true)]
+    pub(crate) path: PathBuf,
+}

@@ -1,0 +1,65 @@
+//! All verbs, and which name of the program has which.
+
+#[allow(dead_code, reason = "a verb is registered with its body")]
+mod admin;
+#[allow(dead_code, reason = "a verb is registered with its body")]
+mod host;
+mod program;
+#[allow(dead_code, reason = "a verb is registered with its body")]
+mod store;
+mod values;
+
+use crate::grammar::{Group, Section, verb};
+use crate::personality::Personality;
+
+/// Returns the tree of verbs that `personality` has.
+pub(crate) fn root(personality: Personality) -> &'static Group {
+    match personality {
+        Personality::Ostler => &OSTLER,
+        Personality::Ostree => &OSTREE,
+        Personality::RpmOstree => &RPM_OSTREE,
+    }
+}
+
+static OSTLER: Group = Group {
+    name: "ostler",
+    about: "Keep operating system trees like git keeps sources, and boot them",
+    operands: "VERB",
+    sections: &[
+        Section {
+            heading: "Repositories",
+            nodes: store::VERBS,
+        },
+        Section {
+            heading: "This host",
+            nodes: host::VERBS,
+        },
+        Section {
+            heading: "This program",
+            nodes: &[verb::<program::Completions>(), verb::<program::Man>()],
+        },
+    ],
+    without_verb: None,
+};
+
+static OSTREE: Group = Group {
+    name: "ostree",
+    about: "Keep operating system trees like git keeps sources, and boot them",
+    operands: "COMMAND",
+    sections: &[Section {
+        heading: "Builtin Commands",
+        nodes: store::VERBS,
+    }],
+    without_verb: None,
+};
+
+static RPM_OSTREE: Group = Group {
+    name: "rpm-ostree",
+    about: "Upgrade, roll back and inspect this host's deployments",
+    operands: "COMMAND",
+    sections: &[Section {
+        heading: "Builtin Commands",
+        nodes: host::VERBS,
+    }],
+    without_verb: None,
+};

@@ -1,0 +1,27 @@
+//! Verbs of repositories, spelled as `ostree` spells them. One file a verb.
+
+pub(crate) mod cat;
+pub(crate) mod checkout;
+pub(crate) mod checksum;
+pub(crate) mod commit;
+pub(crate) mod config;
+pub(crate) mod diff;
+pub(crate) mod fsck;
+pub(crate) mod init;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod prune;
+pub(crate) mod pull;
+pub(crate) mod pull_local;
+pub(crate) mod refs;
+pub(crate) mod remote;
+pub(crate) mod reset;
+pub(crate) mod rev_parse;
+pub(crate) mod serve;
+pub(crate) mod show;
+pub(crate) mod summary;
+
+use crate::grammar::Node;
+
+/// All of them, in the order in which they are listed.
+pub(crate) const VERBS: &[Node] = &[];

@@ -1,0 +1,48 @@
+//! Values of options, parsed.
+
+/// Parses `true`, `yes`, `1` and their opposites, as `--fsync` takes them.
+pub(crate) fn parse_boolean(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "1" | "true" | "yes" => Ok(true),
+        "0" | "false" | "no" | "none" => Ok(false),
+        _ => Err(format!("Invalid boolean argument '{text}'")),
+    }
+}
+
+/// Parses `KEY=VALUE`; the value may hold `=` and may be empty.
+pub(crate) fn parse_key_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.is_empty() => Ok((key.to_owned(), value.to_owned())),
+        _ => Err(format!("Missing '=' in KEY=VALUE: `{text}`")),
+    }
+}
+
+/// Parses `BRANCH=DEPTH`; -1 is without limit.
+pub(crate) fn parse_branch_depth(text: &str) -> Result<(String, i32), String> {
+    text.rsplit_once('=')
+        .and_then(|(branch, depth)| Some((branch.to_owned(), depth.parse().ok()?)))
+        .filter(|(branch, depth)| !branch.is_empty() && *depth >= -1)
+        .ok_or_else(|| format!("Invalid value {text}, must specify BRANCH=DEPTH"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_equals_sign_ends_the_key() {
+        assert_eq!(
+            parse_key_value("k=a=b"),
+            Ok(("k".to_owned(), "a=b".to_owned()))
+        );
+        assert_eq!(parse_key_value("k="), Ok(("k".to_owned(), String::new())));
+        assert!(parse_key_value("=v").is_err() && parse_key_value("k").is_err());
+    }
+
+    #[test]
+    fn a_branch_may_hold_an_equals_sign_but_a_depth_is_a_number() {
+        assert_eq!(parse_branch_depth("a/b=-1"), Ok(("a/b".to_owned(), -1)));
+        assert!(parse_branch_depth("a=x").is_err() && parse_branch_depth("=1").is_err());
+        assert!(parse_branch_depth("a=-2").is_err());
+    }
+}

@@ -1,0 +1,49 @@
+//! Options that several verbs share.
+
+use std::path::{Path, PathBuf};
+
+/// Which repository.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct RepoOption {
+    /// Path to the repository (defaults to the current directory, $OSTREE_REPO or /ostree/repo)
+    #[arg(long = "repo", value_name = "PATH")]
+    pub(crate) repo: Option<PathBuf>,
+}
+
+/// Which system.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct SysrootOption {
+    /// Path to the system's physical root (defaults to $OSTREE_SYSROOT or /)
+    #[arg(long = "sysroot", value_name = "PATH")]
+    pub(crate) sysroot: Option<PathBuf>,
+}
+
+impl RepoOption {
+    /// Returns the path that was given, else the default one: `.` if it holds a repository, `$OSTREE_REPO`, and the
+    /// system's own.
+    pub(crate) fn path(&self) -> PathBuf {
+        if let Some(path) = &self.repo {
+            return path.clone();
+        }
+        if Path::new("objects").is_dir() && Path::new("config").is_file() {
+            return PathBuf::from(".");
+        }
+        match std::env::var_os("OSTREE_REPO").filter(|value| !value.is_empty()) {
+            Some(path) => PathBuf::from(path),
+            None => SysrootOption::default().path().join("ostree/repo"),
+        }
+    }
+}
+
+impl SysrootOption {
+    /// Returns the path that was given, else `$OSTREE_SYSROOT`, else `/`.
+    pub(crate) fn path(&self) -> PathBuf {
+        if let Some(path) = &self.sysroot {
+            return path.clone();
+        }
+        match std::env::var_os("OSTREE_SYSROOT").filter(|value| !value.is_empty()) {
+            Some(path) => PathBuf::from(path),
+            None => PathBuf::from("/"),
+        }
+    }
+}

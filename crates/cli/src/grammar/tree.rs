@@ -1,0 +1,201 @@
+//! Verbs and groups of verbs.
+
+use std::ffi::OsString;
+
+use clap::{Arg, ArgAction, ArgMatches, Command};
+
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// One call that help texts and man pages show.
+pub(crate) struct Example {
+    /// The arguments, without the program's name.
+    pub(crate) call: &'static str,
+    /// What it does, as a sentence without a full stop.
+    pub(crate) says: &'static str,
+}
+
+/// A verb: its options are the type, its work is [`Verb::run`].
+pub(crate) trait Verb: clap::Args {
+    /// How it is spelled.
+    const NAME: &'static str;
+    /// Other spellings, not shown.
+    const ALIASES: &'static [&'static str] = &[];
+    /// What it does, in one line without a full stop.
+    const ABOUT: &'static str;
+    /// The arguments that are no options, as the usage line shows them.
+    const OPERANDS: &'static str = "";
+    /// Calls that teach.
+    const EXAMPLES: &'static [Example] = &[];
+    /// Whether lists of verbs leave it out.
+    const HIDDEN: bool = false;
+
+    /// Does the work.
+    ///
+    /// # Errors
+    /// Whatever stops it; printed as one line.
+    fn run(self, context: &Context) -> anyhow::Result<Exit>;
+}
+
+/// A verb in the tree.
+pub(crate) struct VerbEntry {
+    pub(crate) name: &'static str,
+    pub(crate) aliases: &'static [&'static str],
+    pub(crate) about: &'static str,
+    pub(crate) operands: &'static str,
+    pub(crate) examples: &'static [Example],
+    pub(crate) hidden: bool,
+    augment: fn(Command) -> Command,
+    run: fn(&ArgMatches, &Context) -> anyhow::Result<Exit>,
+}
+
+/// A word that is followed by a verb.
+pub(crate) struct Group {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    /// What follows the group's name in its usage line.
+    pub(crate) operands: &'static str,
+    /// The verbs, in the order in which they are listed.
+    pub(crate) sections: &'static [Section],
+    /// Handles options that stand for themselves, without a verb; `None` if there is none among the arguments.
+    pub(crate) without_verb: Option<fn(&[OsString], &Context) -> Option<anyhow::Result<Exit>>>,
+}
+
+/// Verbs that belong together.
+pub(crate) struct Section {
+    pub(crate) heading: &'static str,
+    pub(crate) nodes: &'static [Node],
+}
+
+/// A place in the tree.
+pub(crate) enum Node {
+    /// Options follow.
+    Verb(VerbEntry),
+    /// Another verb follows.
+    Group(&'static Group),
+}
+
+/// Returns the place of the verb `V`.
+pub(crate) const fn verb<V: Verb>() -> Node {
+    Node::Verb(VerbEntry {
+        name: V::NAME,
+        aliases: V::ALIASES,
+        about: V::ABOUT,
+        operands: V::OPERANDS,
+        examples: V::EXAMPLES,
+        hidden: V::HIDDEN,
+        augment: V::augment_args,
+        run: parse_and_run::<V>,
+    })
+}
+
+fn parse_and_run<V: Verb>(matches: &ArgMatches, context: &Context) -> anyhow::Result<Exit> {
+    V::from_arg_matches(matches)?.run(context)
+}
+
+impl VerbEntry {
+    /// Returns the parser of this verb; `path` is the whole name (`ostler remote add`).
+    ///
+    /// It takes what GOption takes: options between operands, values that begin with a dash, and the last of an option
+    /// that is given twice.
+    pub(crate) fn command(&self, path: &str) -> Command {
+        let command = (self.augment)(Command::new(path.to_owned()))
+            .bin_name(path.to_owned())
+            .about(self.about)
+            .args_override_self(true)
+            .disable_help_flag(true)
+            .disable_version_flag(true)
+            .mut_args(|arg| {
+                let takes_value = arg.get_action().takes_values();
+                if takes_value && !arg.is_positional() {
+                    arg.allow_hyphen_values(true)
+                } else {
+                    arg
+                }
+            });
+        let short_v_is_free = command
+            .get_arguments()
+            .all(|arg| arg.get_short() != Some('v'));
+        let verbose = Arg::new("verbose")
+            .long("verbose")
+            .action(ArgAction::SetTrue)
+            .help_heading(ALWAYS)
+            .help("Print what is being done to stderr");
+        command
+            .args([
+                if short_v_is_free {
+                    verbose.short('v')
+                } else {
+                    verbose
+                },
+                Arg::new("version")
+                    .long("version")
+                    .action(ArgAction::Version)
+                    .help_heading(ALWAYS)
+                    .help("Print version information and exit"),
+                Arg::new("help")
+                    .long("help")
+                    .short('h')
+                    .action(ArgAction::Help)
+                    .help_heading(ALWAYS)
+                    .help("Show help options"),
+            ])
+            .version(env!("CARGO_PKG_VERSION"))
+    }
+
+    /// Runs the verb with what its parser found.
+    ///
+    /// # Errors
+    /// Those of the verb.
+    pub(crate) fn run(&self, matches: &ArgMatches, context: &Context) -> anyhow::Result<Exit> {
+        (self.run)(matches, context)
+    }
+}
+
+/// The heading of the options that each verb has.
+pub(crate) const ALWAYS: &str = "Always there";
+
+impl Node {
+    /// Whether `word` is this place's name or one of its other spellings.
+    pub(crate) fn is_called(&self, word: &str) -> bool {
+        match self {
+            Self::Verb(entry) => entry.name == word || entry.aliases.contains(&word),
+            Self::Group(group) => group.name == word,
+        }
+    }
+
+    /// Returns its name, what it does, and whether lists leave it out.
+    pub(crate) fn summary(&self) -> (&'static str, &'static str, bool) {
+        match self {
+            Self::Verb(entry) => (entry.name, entry.about, entry.hidden),
+            Self::Group(group) => (group.name, group.about, false),
+        }
+    }
+}
+
+impl Group {
+    /// Returns the verbs of all sections.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = &'static Node> + use<> {
+        self.sections.iter().flat_map(|section| section.nodes)
+    }
+
+    /// Returns the whole tree as one parser, from which completions and man pages are made.
+    pub(crate) fn command(&self, path: &str) -> Command {
+        let children = self.nodes().map(|node| {
+            let (name, _, hidden) = node.summary();
+            let child_path = format!("{path} {name}");
+            let command = match node {
+                Node::Verb(entry) => entry.command(&child_path),
+                Node::Group(group) => group.command(&child_path),
+            };
+            command.name(name).hide(hidden)
+        });
+        Command::new(path.to_owned())
+            .bin_name(path.to_owned())
+            .about(self.about)
+            .disable_help_subcommand(true)
+            .subcommand_required(true)
+            .version(env!("CARGO_PKG_VERSION"))
+            .subcommands(children)
+    }
+}
