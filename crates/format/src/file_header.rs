@@ -209,7 +209,7 @@ impl FileHeader {
 
     /// The value of the xattr `user.ostreemeta`, in which `bare-user` keeps what the file system does not.
     pub fn to_user_meta(&self) -> Result<Vec<u8>, ObjectError> {
-        self.check()?;
+        check_mode(USER_META, self.mode, &[S_IFREG, S_IFLNK])?;
         Ok(dirmeta::encode(self.uid, self.gid, self.mode, &self.xattrs))
     }
 

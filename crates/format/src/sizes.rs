@@ -18,7 +18,7 @@ pub struct SizeEntry {
     pub checksum: Checksum,
     /// Bytes to download.
     pub archived: u64,
-    /// Bytes when unpacked.
+    /// Bytes when unpacked: of a file's content, a symlink's target, or a metadata object.
     pub unpacked: u64,
     /// What it is; old writers did not say.
     pub kind: Option<ObjectKind>,

@@ -1,0 +1,13 @@
+//! Claims on the object formats: against the real `ostree`, against the `gvariant` crate, against GLib's text, and
+//! under random values and broken bytes.
+
+#![allow(clippy::unwrap_used)]
+
+mod gvariant_crate;
+mod mutations;
+mod round_trips;
+mod samples;
+mod text;
+mod world;
+
+mod real_ostree;
