@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
-use bytes::Bytes;
 use hyper::body::Incoming;
 use hyper::header::{ALLOW, CONTENT_LENGTH, HeaderValue, USER_AGENT};
 use hyper::server::conn::http1;
@@ -19,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::server::answer::{Facts, Plan, plan_answer};
-use crate::server::body::{Access, AnswerBody, Reader};
+use crate::server::body::{Access, AnswerBody, PIECE_BYTES, Reader};
 use crate::server::path::parse_path;
 use crate::server::timed::Timed;
 use crate::server::{Opened, ServeOptions, Source};
@@ -82,8 +81,7 @@ async fn talk(
     builder
         .timer(TokioTimer::new())
         .header_read_timeout(options.header_timeout)
-        .max_buf_size(options.max_header_bytes.max(8192))
-        .pipeline_flush(true);
+        .max_buf_size(options.max_header_bytes.max(8192));
     let service =
         service_fn(|request| respond(Arc::clone(&site), peer, Arc::clone(&owed), request));
     let connection = builder.serve_connection(io, service);
@@ -192,13 +190,12 @@ fn prepare(
         file: Arc::new(opened.file),
         offset: first,
     };
-    let piece = if len == 0 {
-        Bytes::new()
-    } else {
-        reader.read(len)?
-    };
+    let piece = reader.read(len)?;
+    if (piece.len() as u64) < len.min(PIECE_BYTES) {
+        return Err(io::ErrorKind::UnexpectedEof.into());
+    }
     let whole = piece.len() as u64 == len;
-    let reader = (!whole && !piece.is_empty()).then_some(reader);
+    let reader = (!whole).then_some(reader);
     let mut response = Response::new(AnswerBody::new(len, piece, reader));
     *response.status_mut() = status;
     *response.headers_mut() = headers;

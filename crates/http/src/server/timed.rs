@@ -119,3 +119,18 @@ impl AsyncWrite for Timed {
         Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }
+
+/// What a client has sent beyond the end of the conversation, at most so much of it, is read and thrown away.
+const DRAIN_BYTES: usize = 256 << 10;
+
+impl Drop for Timed {
+    /// A socket that is closed over unread bytes resets the connection, and the client may lose the answer that says why.
+    fn drop(&mut self) {
+        let mut scratch = [0; 4096];
+        for _ in 0..DRAIN_BYTES / scratch.len() {
+            if !matches!(self.stream.try_read(&mut scratch), Ok(read) if read > 0) {
+                return;
+            }
+        }
+    }
+}
