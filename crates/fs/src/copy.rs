@@ -37,7 +37,8 @@ pub fn reflink(from: &File, to: &File) -> Result<bool> {
     }
 }
 
-/// Copies all of `from` into the empty file `to`, sharing blocks if possible. The offset of `from` must be 0; both offsets move.
+/// Copies all of `from` into the empty file `to`, sharing blocks if possible. The offset of `from` must be 0; where both offsets are
+/// afterwards depends on how it was done.
 pub fn copy_contents(from: &File, to: &File) -> Result<Copied> {
     if reflink(from, to)? {
         return Ok(Copied::Shared);

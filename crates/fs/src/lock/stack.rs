@@ -11,7 +11,7 @@ type Open = dyn Fn() -> Result<File, FsError> + Send + Sync;
 /// A lock file that many parts of one process lock, each as it needs, as libostree's repository lock is.
 ///
 /// What is held towards other processes is the strongest of what the guards want: exclusive while one of them is, then shared, then nothing. Guards of
-/// one stack never wait for each other. Clones share the stack.
+/// one stack don't conflict with each other; but while one waits for another process, all that lock or are dropped wait with it. Clones share the stack.
 #[derive(Clone)]
 pub struct LockStack(Arc<Shared>);
 
