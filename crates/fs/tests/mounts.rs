@@ -1,5 +1,7 @@
 //! What needs a file system of one's own: a full disk, a read-only mount, a frozen one.
 
+mod privilege;
+
 use std::io::{ErrorKind, Write};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -18,6 +20,9 @@ fn tmpfs(options: &str) -> (tempfile::TempDir, Dir) {
 
 #[test]
 fn a_full_file_system_is_an_error_of_its_own_kind_and_leaves_the_old_file() {
+    if !privilege::is_root() {
+        return;
+    }
     let (_temp, dir) = tmpfs("size=64k");
     assert_eq!(dir.file_system_kind().unwrap(), FileSystemKind::Tmpfs);
     assert_eq!(dir.space().unwrap().total_bytes, 64 << 10);
@@ -49,6 +54,9 @@ fn a_full_file_system_is_an_error_of_its_own_kind_and_leaves_the_old_file() {
 
 #[test]
 fn a_mount_is_made_read_only_and_writable_again_and_keeps_its_options() {
+    if !privilege::is_root() {
+        return;
+    }
     let (temp, dir) = tmpfs("size=64k");
     let options = |path: &Path| {
         let table = MountTable::read().unwrap();
@@ -100,6 +108,9 @@ fn a_mount_is_made_read_only_and_writable_again_and_keeps_its_options() {
 
 #[test]
 fn contents_are_copied_across_file_systems_and_from_files_that_say_they_are_empty() {
+    if !privilege::is_root() {
+        return;
+    }
     let (_temp, dir) = tmpfs("size=4m");
     let disk = tempfile::tempdir().unwrap();
     let disk = Dir::open_ambient(disk.path()).unwrap();
@@ -157,6 +168,9 @@ fn ext4() -> Option<(tempfile::TempDir, Dir)> {
 
 #[test]
 fn a_frozen_file_system_is_thawed_even_if_its_freezer_is_killed() {
+    if !privilege::is_root() {
+        return;
+    }
     let Some((temp, dir)) = ext4() else { return };
     assert!(dir.freeze_and_thaw().unwrap());
     dir.write_atomic("after", "x", 0o644, Durability::Synced)
