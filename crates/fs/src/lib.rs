@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `dir` | [`Dir`]: open, create, link, rename, list, remove; symlinks are never followed unasked |
 //! | `temp_file` | [`TempFile`]: a file without a name until it is complete |
-//! | [`file`] | owner, mode, times, sync of an open file |
+//! | [`mod@file`] | owner, mode, times, sync of an open file |
 //! | [`xattr`] | extended attributes |
 //! | `space` | free bytes, kind of file system |
 //! | [`walk()`] | everything below a directory, in order |
