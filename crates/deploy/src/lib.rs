@@ -4,6 +4,7 @@ mod boot_settings;
 pub mod cleanup;
 pub mod deployment;
 pub mod host;
+pub mod kargs;
 pub mod kernel;
 pub mod layout;
 pub mod lock;

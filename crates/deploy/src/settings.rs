@@ -1,7 +1,9 @@
 //! Switches of a system root that come from the environment, as libostree names them.
 
+use std::path::PathBuf;
+
 /// How a system root is treated.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
     /// Deployments don't get the immutable flag.
     pub mutable_deployments: bool,
@@ -17,6 +19,8 @@ pub struct Settings {
     pub no_early_prune: bool,
     /// Boot entries are named `ostree-N-STATEROOT.conf`.
     pub old_entry_names: bool,
+    /// The program that writes `grub.cfg`, in place of the system's own.
+    pub grub_mkconfig: Option<PathBuf>,
 }
 
 impl Settings {
@@ -37,17 +41,23 @@ impl Settings {
             skip_sync: has(options, "skip-sync"),
             no_early_prune: has(options, "no-early-prune"),
             old_entry_names: has(options, "bootloader-naming-1"),
+            grub_mkconfig: None,
         }
     }
 
-    /// Reads the process's environment.
+    /// Reads the process's environment: those two, and `OSTREE_GRUB2_EXEC`.
     #[must_use]
     pub fn from_environment() -> Self {
         let value = |name| std::env::var(name).unwrap_or_default();
-        Self::parse(
-            &value("OSTREE_SYSROOT_DEBUG"),
-            &value("OSTREE_SYSROOT_OPTS"),
-        )
+        let grub_mkconfig =
+            std::env::var_os("OSTREE_GRUB2_EXEC").filter(|program| !program.is_empty());
+        Self {
+            grub_mkconfig: grub_mkconfig.map(PathBuf::from),
+            ..Self::parse(
+                &value("OSTREE_SYSROOT_DEBUG"),
+                &value("OSTREE_SYSROOT_OPTS"),
+            )
+        }
     }
 }
 

@@ -11,32 +11,31 @@
 //! The targets alone change if, place by place, kernel, arguments, version and stateroot stay. Each step writes where nothing active
 //! looks, so whoever runs after a crash simply starts again.
 
+mod compare;
+mod entries;
 mod entry;
 mod kernels;
 mod links;
 
-use std::collections::HashMap;
-
+use ostler_bootloader::{BootloaderError, ChoiceError};
 use ostler_format::bootlink::{boot_dir, loader_dir};
 use ostler_format::kargs::KargsError;
 use ostler_format::keyfile::KeyFileError;
-use ostler_format::{Checksum, CommitId, RefName, Turn};
+use ostler_format::{RefName, Turn};
 use ostler_fs::{Dir, Durability, FileSystemKind, FsError, Trusted};
 use ostler_store::{RefKey, StoreError};
 
-use crate::boot_settings::BootSettings;
 use crate::cleanup;
 use crate::deployment::Deployment;
-use crate::kernel::{Kernel, KernelError};
+use crate::kernel::KernelError;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
-use crate::os_release;
 use crate::preflight::{self, BootSpaceError, Room};
 use crate::staged;
 use crate::stateroot::bump_mtime;
 use crate::sysroot::{SysrootError, read_sub_version};
 
-use entry::Place;
+use compare::{Versions, same_entry, with_bootserials};
 
 /// A boot order that could not be published; the old one is in place.
 #[derive(Debug, thiserror::Error)]
@@ -69,6 +68,12 @@ pub enum PublishError {
     /// A setting of the boot entries.
     #[error("the repository's config: {0}")]
     Config(#[from] KeyFileError),
+    /// The name of a boot loader in the settings.
+    #[error("the repository's config: {0}")]
+    BootLoaderChoice(#[from] ChoiceError),
+    /// The boot loader's own configuration.
+    #[error("bootloader write config: {0}")]
+    BootLoader(#[from] BootloaderError),
     /// `/boot` is too small.
     #[error(transparent)]
     BootSpace(#[from] BootSpaceError),
@@ -93,30 +98,33 @@ pub enum PublishError {
 
 /// What a publication did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Published {
-    /// The order was in place already.
-    Unchanged,
-    /// The order is new.
-    Changed {
-        /// Whether boot entries changed, not only what they lead to.
-        entries: bool,
-        /// The active directory of bootlinks.
-        bootlinks: String,
-        /// How many deployments there were before.
-        count_before: usize,
-        /// How many there are.
-        count: usize,
-    },
+pub struct Published {
+    /// Whether boot entries changed, not only what they lead to.
+    pub entries: bool,
+    /// Whether the change was one step for the boot loader too.
+    pub one_step: bool,
+    /// The active directory of bootlinks.
+    pub bootlinks: String,
+    /// How many deployments there were before.
+    pub count_before: usize,
+    /// How many there are.
+    pub count: usize,
+    /// What a person should know: parts of an entry that the boot loader can't be told.
+    pub warnings: Vec<String>,
 }
 
 /// Makes `next` the boot order.
 ///
 /// A deployment in it is one of the present ones, or was made by [`materialize`](crate::materialize); a staged one stays only as the
-/// first. When this returns, the order survives a power cut; what it replaced is left for [`cleanup`](crate::cleanup).
+/// first. When this returns, the order survives a power cut; what it replaced is left for [`cleanup`](crate::cleanup). Returns `None` if the
+/// order was in place already.
 ///
 /// # Errors
 /// [`PublishError`]; the old order stays active then.
-pub fn publish(lock: &mut SysrootLock, next: &[Deployment]) -> Result<Published, PublishError> {
+pub fn publish(
+    lock: &mut SysrootLock,
+    next: &[Deployment],
+) -> Result<Option<Published>, PublishError> {
     require_kept(lock, next)?;
     let drops_staged =
         lock.staged().is_some() && !next.first().is_some_and(|first| first.staged.is_some());
@@ -140,33 +148,52 @@ pub fn publish(lock: &mut SysrootLock, next: &[Deployment]) -> Result<Published,
             .all(|(now, next)| same_entry(now, next, &versions));
     let unchanged = same_entries && now.iter().zip(&order).all(|(now, next)| now.id == next.id);
     if unchanged && !drops_staged {
-        return Ok(Published::Unchanged);
+        return Ok(None);
     }
     let boot = usable_boot(lock)?;
     if drops_staged {
         staged::discard(lock)?;
     }
-    let mut published = Published::Unchanged;
+    let mut published = None;
     if !unchanged {
-        let bootlinks = if same_entries {
-            swap_targets(lock, &boot, &order)?
+        let (count_before, count) = (now.len(), order.len());
+        let told = if same_entries {
+            Told::targets_only(swap_targets(lock, &boot, &order)?)
         } else {
             if preflight::boot_space(lock, &boot, &order)? == Room::AfterDropping {
                 drop_outgoing(lock, &boot, &order, &versions)?;
             }
             swap_entries(lock, &boot, &order, &versions)?
         };
-        let (count_before, count) = (now.len(), order.len());
-        published = Published::Changed {
+        published = Some(Published {
             entries: !same_entries,
-            bootlinks,
+            one_step: told.one_step,
+            bootlinks: told.bootlinks,
+            warnings: told.warnings,
             count_before,
             count,
-        };
+        });
     }
     bump_mtime(&lock.ostree)?;
     lock.sysroot_mut().reload()?;
     Ok(published)
+}
+
+/// How a swap went.
+struct Told {
+    bootlinks: String,
+    one_step: bool,
+    warnings: Vec<String>,
+}
+
+impl Told {
+    fn targets_only(bootlinks: String) -> Self {
+        Self {
+            bootlinks,
+            one_step: true,
+            warnings: Vec::new(),
+        }
+    }
 }
 
 /// Replaces the active entry of a published deployment by the one that it holds, in one step and without a new boot order.
@@ -233,59 +260,6 @@ fn require_kept(lock: &SysrootLock, next: &[Deployment]) -> Result<(), PublishEr
     Ok(())
 }
 
-/// Counts the deployments that share a kernel.
-fn with_bootserials(mut order: Vec<Deployment>) -> Vec<Deployment> {
-    let mut counts: HashMap<Checksum, u32> = HashMap::new();
-    for deployment in &mut order {
-        let count = counts.entry(deployment.bootcsum).or_default();
-        deployment.bootserial = *count;
-        *count += 1;
-    }
-    order
-}
-
-/// The versions of commits, by which boot entries are titled.
-struct Versions(HashMap<CommitId, Option<String>>);
-
-impl Versions {
-    /// A commit that cannot be read has no version; its deployment boots all the same.
-    fn read<'a>(lock: &SysrootLock, deployments: impl Iterator<Item = &'a Deployment>) -> Self {
-        let version = |commit| {
-            let commit = lock.repo.read_commit(commit).ok()?;
-            commit.metadata.get_str("version").map(str::to_owned)
-        };
-        let mut versions = HashMap::new();
-        for deployment in deployments {
-            let commit = deployment.id.commit;
-            versions.entry(commit).or_insert_with(|| version(commit));
-        }
-        Self(versions)
-    }
-
-    fn of(&self, deployment: &Deployment) -> Option<&str> {
-        self.0.get(&deployment.id.commit)?.as_deref()
-    }
-}
-
-/// Whether the boot loader can't tell the two apart but by where `ostree=` leads.
-fn same_entry(now: &Deployment, next: &Deployment, versions: &Versions) -> bool {
-    now.bootcsum == next.bootcsum
-        && now.overlay_initrds == next.overlay_initrds
-        && now.chosen_kargs() == next.chosen_kargs()
-        && annotations(now).eq(annotations(next))
-        && versions.of(now) == versions.of(next)
-        && now.id.stateroot == next.id.stateroot
-}
-
-/// The keys of an entry that neither this program nor the boot loader knows.
-fn annotations(deployment: &Deployment) -> impl Iterator<Item = &(String, String)> {
-    deployment
-        .entry
-        .other
-        .iter()
-        .filter(|(key, _)| key.starts_with("x-"))
-}
-
 fn swap_targets(
     lock: &SysrootLock,
     boot: &Dir,
@@ -307,13 +281,14 @@ fn swap_entries(
     boot: &Dir,
     order: &[Deployment],
     versions: &Versions,
-) -> Result<String, PublishError> {
+) -> Result<Told, PublishError> {
     let version = lock.boot_version.other();
     let sub = read_sub_version(&lock.ostree, version)?.other();
-    write_entries(lock, boot, version, order, versions)?;
+    let written = entries::write_entries(lock, boot, version, order, versions)?;
     links::create(&lock.ostree, version, sub, order)?;
     links::activate(&lock.ostree, version, sub)?;
     write_refs(lock, version, sub, order)?;
+    let configured = entries::configure_boot_loader(lock, boot, version, order, &written)?;
     if !boot.exists("boot")? {
         // So that paths with and without /boot lead to the kernels, on a file system of its own or not.
         boot.symlink(".", "boot")?;
@@ -326,78 +301,11 @@ fn swap_entries(
         boot.sync()?;
         flush_journal(boot)?;
     }
-    Ok(boot_dir(version, sub))
-}
-
-fn write_entries(
-    lock: &SysrootLock,
-    boot: &Dir,
-    version: Turn,
-    order: &[Deployment],
-    versions: &Versions,
-) -> Result<(), PublishError> {
-    let path = layout::entries(version);
-    boot.remove_all(Trusted(&path))?;
-    let entries = boot.create_dir_all(Trusted(&path), 0o755)?;
-    let boot_settings = BootSettings::read(lock.repo.config().file())?;
-    let show_stateroot = order
-        .iter()
-        .any(|deployment| deployment.id.stateroot != order[0].id.stateroot);
-    for (index, deployment) in order.iter().enumerate() {
-        let root = lock.open_deployment(&deployment.id)?;
-        let kernel = Kernel::find(&root, lock.look_for_device_trees())
-            .map_err(|source| kernel_error(deployment, source))?;
-        install(lock, boot, deployment, &kernel)?;
-        let pretty_name = os_release::pretty_name(&root)?;
-        let place = Place {
-            boot_version: version,
-            index,
-            count: order.len(),
-            show_stateroot,
-            pretty_name: pretty_name
-                .as_deref()
-                .unwrap_or(deployment.id.stateroot.as_str()),
-            version: versions.of(deployment),
-            prefix: boot_settings.prefix,
-            extra: &boot_settings.extra,
-        };
-        let entry =
-            entry::entry(deployment, &kernel, &place).map_err(|source| PublishError::Kargs {
-                deployment: Box::new(deployment.id.clone()),
-                source,
-            })?;
-        let name = place.file_name(deployment, lock.settings.old_entry_names);
-        entries.write_atomic(name, entry.to_bytes(), 0o644, Durability::Cached)?;
-    }
-    Ok(())
-}
-
-fn install(
-    lock: &SysrootLock,
-    boot: &Dir,
-    deployment: &Deployment,
-    kernel: &Kernel,
-) -> Result<(), PublishError> {
-    kernels::install(boot, kernel, &deployment.id.stateroot, &deployment.bootcsum)?;
-    if !deployment.overlay_initrds.is_empty() {
-        let source = Dir::open_ambient(lock.host.run.join(layout::RUN_STAGED_INITRDS));
-        for checksum in &deployment.overlay_initrds {
-            if !boot.exists(Trusted(format!("{}/{checksum}.img", layout::BOOT_OVERLAYS)))? {
-                let source = source
-                    .as_ref()
-                    .map_err(|e| FsError::new("open", e.path(), e.kind()))?;
-                kernels::install_overlay(boot, source, checksum)?;
-            }
-        }
-    }
-    Ok(())
-}
-
-pub(crate) fn kernel_error(deployment: &Deployment, source: KernelError) -> PublishError {
-    PublishError::Kernel {
-        deployment: Box::new(deployment.id.clone()),
-        source,
-    }
+    Ok(Told {
+        bootlinks: boot_dir(version, sub),
+        one_step: configured.one_step,
+        warnings: configured.warnings,
+    })
 }
 
 /// Keeps the commits of the next order alive, before it is active: a prune at any moment must find the refs of what boots.

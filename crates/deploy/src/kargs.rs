@@ -1,0 +1,182 @@
+//! Kernel arguments of deployments: those that a new one starts with, and changes of present ones.
+
+use ostler_format::kargs::KargsError;
+use ostler_format::{Karg, KernelArgs};
+
+use crate::deployment::Deployment;
+use crate::lock::SysrootLock;
+use crate::publish::{self, PublishError, Published};
+use crate::sysroot::SysrootError;
+
+/// Where the arguments of a new deployment come from, before they are changed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Base {
+    /// The deployment that it replaces.
+    #[default]
+    Inherited,
+    /// None at all.
+    Empty,
+    /// The running kernel.
+    RunningKernel,
+}
+
+/// The arguments that a new deployment gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KargsWish {
+    /// What it starts with.
+    pub base: Base,
+    /// Each replaces those of the same name.
+    pub set: Vec<String>,
+    /// Each comes in addition, at the end.
+    pub append: Vec<String>,
+    /// Each goes away, if it is there.
+    pub delete: Vec<String>,
+}
+
+impl KargsWish {
+    /// Returns the arguments: those of `inherited` as they are if nothing is wished.
+    ///
+    /// # Errors
+    /// [`KargsError`] names the argument.
+    pub fn apply(
+        &self,
+        inherited: Option<&KernelArgs>,
+        running: &str,
+    ) -> Result<KernelArgs, KargsError> {
+        let mut kargs = match self.base {
+            Base::Inherited => inherited.cloned().unwrap_or_default(),
+            Base::Empty => KernelArgs::new(),
+            Base::RunningKernel => KernelArgs::parse(running).without_boot_loader_args(),
+        };
+        for argument in &self.set {
+            kargs.set(argument)?;
+        }
+        for argument in &self.append {
+            kargs.append(Karg::new(argument)?.as_str());
+        }
+        for argument in &self.delete {
+            kargs.delete_if_present(argument)?;
+        }
+        Ok(kargs)
+    }
+}
+
+/// Kernel arguments could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum KargsChangeError {
+    /// The system root.
+    #[error(transparent)]
+    Sysroot(#[from] SysrootError),
+    /// An argument.
+    #[error(transparent)]
+    Kargs(#[from] KargsError),
+    /// The boot order.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// There is no deployment to change.
+    #[error("unable to find a deployment in the system root")]
+    NoDeployment,
+    /// A staged deployment has no boot entry yet.
+    #[error("deployment `{deployment}` is staged: it gets its kernel arguments at shutdown")]
+    Staged {
+        /// Its name.
+        deployment: String,
+    },
+}
+
+/// Replaces the arguments of the default deployment by those that `change` makes of them, in a new boot order.
+///
+/// # Errors
+/// [`KargsChangeError`]; the old boot order stays active then.
+pub fn set_default_kargs(
+    lock: &mut SysrootLock,
+    change: impl FnOnce(&KernelArgs) -> Result<KernelArgs, KargsError>,
+) -> Result<Option<Published>, KargsChangeError> {
+    let mut next = lock.deployments.clone();
+    let first = next.first_mut().ok_or(KargsChangeError::NoDeployment)?;
+    require_published(first)?;
+    first.entry.options = change(&first.entry.options)?;
+    Ok(publish::publish(lock, &next)?)
+}
+
+/// Adds arguments to every deployment that has none of the same name, in the active boot entries.
+///
+/// Each entry is replaced in one step; a crash between two of them leaves the rest to a second run.
+///
+/// # Errors
+/// [`KargsChangeError`].
+pub fn append_if_missing_in_place(
+    lock: &mut SysrootLock,
+    arguments: &[String],
+) -> Result<(), KargsChangeError> {
+    let arguments = arguments
+        .iter()
+        .map(|argument| Karg::new(argument))
+        .collect::<Result<Vec<_>, _>>()?;
+    let deployments = lock.deployments.clone();
+    deployments.iter().try_for_each(require_published)?;
+    for mut deployment in deployments {
+        for argument in &arguments {
+            deployment
+                .entry
+                .options
+                .append_if_key_missing(argument.as_str());
+        }
+        publish::rewrite_entry(lock, &deployment)?;
+    }
+    lock.sysroot_mut().reload()?;
+    Ok(())
+}
+
+fn require_published(deployment: &Deployment) -> Result<(), KargsChangeError> {
+    match deployment.staged {
+        None => Ok(()),
+        Some(_) => Err(KargsChangeError::Staged {
+            deployment: deployment.id.to_string(),
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wish_changes_what_is_inherited_or_starts_anew() {
+        let inherited = KernelArgs::parse("root=a quiet ostree=/x console=1 console=2");
+        let wish = KargsWish {
+            set: vec!["root=b".to_owned()],
+            append: vec!["console=3".to_owned()],
+            delete: vec!["quiet".to_owned(), "absent".to_owned()],
+            ..KargsWish::default()
+        };
+        let kargs = wish.apply(Some(&inherited), "").unwrap().to_string();
+        assert_eq!(kargs, "root=b ostree=/x console=1 console=2 console=3");
+        let empty = KargsWish {
+            base: Base::Empty,
+            ..wish.clone()
+        };
+        assert_eq!(
+            empty.apply(Some(&inherited), "").unwrap().to_string(),
+            "root=b console=3"
+        );
+        let running = KargsWish {
+            base: Base::RunningKernel,
+            ..KargsWish::default()
+        };
+        let line = "BOOT_IMAGE=/vmlinuz root=r ostree=/ostree/boot.0/os/x/0 initrd=/i rw\n";
+        assert_eq!(running.apply(None, line).unwrap().to_string(), "root=r rw");
+    }
+
+    #[test]
+    fn an_argument_that_is_two_is_refused() {
+        let wish = KargsWish {
+            append: vec!["a b".to_owned()],
+            ..KargsWish::default()
+        };
+        assert!(matches!(
+            wish.apply(None, ""),
+            Err(KargsError::NotOne { .. })
+        ));
+    }
+}
