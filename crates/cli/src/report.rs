@@ -3,6 +3,8 @@
 use std::fmt::Display;
 use std::io;
 
+use ostler_store::StoreError;
+
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::personality::Personality;
@@ -65,14 +67,21 @@ pub(crate) fn report(context: &Context, error: &anyhow::Error) -> Exit {
     context.printer.error(one_line(error));
     // Programs that read `ostree`'s stderr know of no second line.
     if context.personality != Personality::Ostree {
-        for hint in error
-            .chain()
-            .filter_map(|cause| cause.downcast_ref::<Hinted>())
-        {
-            context.printer.hint(&hint.hint);
+        for hint in error.chain().filter_map(hint_of) {
+            context.printer.hint(hint);
         }
     }
     Exit::Failed
+}
+
+/// Returns the way out that an error knows of.
+fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
+    if let Some(hinted) = cause.downcast_ref::<Hinted>() {
+        return Some(hinted.hint.clone());
+    }
+    cause
+        .downcast_ref::<StoreError>()
+        .and_then(StoreError::hint)
 }
 
 /// Joins an error and its causes, leaving out a cause that the text before it already tells.

@@ -2,6 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
+use ostler_store::Repo;
+
+use crate::context::Context;
+use crate::report;
+
 /// Which repository.
 #[derive(clap::Args, Clone, Debug, Default)]
 pub(crate) struct RepoOption {
@@ -32,6 +38,26 @@ impl RepoOption {
             Some(path) => PathBuf::from(path),
             None => SysrootOption::default().path().join("ostree/repo"),
         }
+    }
+}
+
+impl RepoOption {
+    /// Opens the repository at [`RepoOption::path`].
+    ///
+    /// # Errors
+    /// None was named and there is no default one; the one that was named can't be opened.
+    pub(crate) fn open(&self, context: &Context) -> anyhow::Result<Repo> {
+        let path = self.path();
+        if self.repo.is_none() && !path.join("objects").is_dir() {
+            return Err(report::usage("Command requires a --repo argument"));
+        }
+        let repo = Repo::open(&path).context("opening repo")?;
+        context.printer.debug(format_args!(
+            "repository `{}`, mode {}",
+            path.display(),
+            repo.mode()
+        ));
+        Ok(repo)
     }
 }
 

@@ -6,6 +6,9 @@ use ostler_format::{Commit, CommitId, Hasher};
 
 use super::date;
 
+/// The type of a commit.
+pub(crate) const SIGNATURE: &str = "(a{sv}aya(say)sstayay)";
+
 /// Describes a commit as `log` and `show` do, with its heading and an empty line at the end.
 ///
 /// # Errors

@@ -91,3 +91,10 @@ pub(crate) fn metadata_value(summary: &Summary, key: &str, bytes: Bytes) -> anyh
         None => anyhow::bail!("No such metadata key '{key}'"),
     }
 }
+
+/// Lists the keys of a summary's metadata, sorted.
+pub(crate) fn metadata_keys(summary: &Summary) -> Vec<&str> {
+    let mut keys: Vec<_> = summary.metadata.iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    keys
+}

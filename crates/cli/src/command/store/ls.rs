@@ -1,6 +1,13 @@
 //! `ls`: files of a commit.
 
-use crate::grammar::RepoOption;
+use anyhow::Context as _;
+use ostler_format::{Annotate, DirMeta, DirMetaId, DirTreeId, FileId, Type, Value, Xattrs};
+use ostler_store::Repo;
+
+use super::tree_path::{Found, find, normalize};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
 
 /// Options of `ls`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,4 +35,152 @@ pub(crate) struct Ls {
     /// Paths in the commit (defaults to `/`)
     #[arg(value_name = "PATH")]
     pub(crate) paths: Vec<String>,
+}
+
+impl Verb for Ls {
+    const NAME: &'static str = "ls";
+    const ABOUT: &'static str = "List the files of a commit";
+    const OPERANDS: &'static str = "COMMIT [PATH...]";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "ls --repo=repo os/stable /etc",
+            says: "one directory",
+        },
+        Example {
+            call: "ls --repo=repo -R -C os/stable",
+            says: "all files with their checksums",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        let commit = repo.resolve(&self.commit)?;
+        let root = ["/".to_owned()];
+        let paths = if self.paths.is_empty() {
+            &root[..]
+        } else {
+            &self.paths
+        };
+        let lister = Lister {
+            repo: &repo,
+            options: &self,
+            context,
+        };
+        for path in paths {
+            let found =
+                find(&repo, commit, path).with_context(|| format!("Inspecting path '{path}'"))?;
+            let whole = format!("/{}", normalize(path).join("/"));
+            match found {
+                Found::File { id } => lister.file(&whole, id)?,
+                Found::Dir { tree, meta } => {
+                    lister.dir(&whole, tree, meta)?;
+                    if !self.dironly {
+                        lister.content(&whole, tree)?;
+                    }
+                }
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+struct Lister<'a> {
+    repo: &'a Repo,
+    options: &'a Ls,
+    context: &'a Context,
+}
+
+impl Lister<'_> {
+    /// Lists what is in a directory, files first; with `--recursive` what is below, too.
+    fn content(&self, path: &str, tree: DirTreeId) -> anyhow::Result<()> {
+        let listing = self.repo.read_dirtree(tree)?;
+        let base = path.trim_end_matches('/');
+        for (name, id) in &listing.files {
+            self.file(&format!("{base}/{name}"), *id)?;
+        }
+        for entry in &listing.dirs {
+            let path = format!("{base}/{}", entry.name);
+            self.dir(&path, entry.tree, entry.meta)?;
+            if self.options.recursive {
+                self.content(&path, entry.tree)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn dir(&self, path: &str, tree: DirTreeId, meta: DirMetaId) -> anyhow::Result<()> {
+        if self.options.nul_filenames_only {
+            return self.name_only(path);
+        }
+        let DirMeta {
+            uid,
+            gid,
+            mode,
+            xattrs,
+        } = self.repo.read_dirmeta(meta)?;
+        let checksums = if self.options.checksum {
+            format!("{tree} {meta} ")
+        } else {
+            String::new()
+        };
+        let xattrs = self.xattrs(&xattrs);
+        let permissions = mode & 0o7777;
+        self.context.printer.line(format_args!(
+            "d{permissions:05o} {uid} {gid} {:6} {checksums}{xattrs}{path}",
+            0
+        ))?;
+        Ok(())
+    }
+
+    fn file(&self, path: &str, id: FileId) -> anyhow::Result<()> {
+        if self.options.nul_filenames_only {
+            return self.name_only(path);
+        }
+        let object = self.repo.open_file_object(id)?;
+        let header = &object.header;
+        let kind = if object.is_symlink() { 'l' } else { '-' };
+        let checksum = if self.options.checksum {
+            format!("{id} ")
+        } else {
+            String::new()
+        };
+        let target = match object.is_symlink() {
+            true => format!(" -> {}", header.symlink_target),
+            false => String::new(),
+        };
+        self.context.printer.line(format_args!(
+            "{kind}{:05o} {} {} {:6} {checksum}{}{path}{target}",
+            header.mode & 0o7777,
+            header.uid,
+            header.gid,
+            object.size,
+            self.xattrs(&header.xattrs),
+        ))?;
+        Ok(())
+    }
+
+    fn name_only(&self, path: &str) -> anyhow::Result<()> {
+        self.context.printer.bytes(path.as_bytes())?;
+        self.context.printer.bytes(b"\0")?;
+        Ok(())
+    }
+
+    fn xattrs(&self, xattrs: &Xattrs) -> String {
+        if !self.options.xattrs {
+            return String::new();
+        }
+        format!("{{ {} }} ", print_xattrs(xattrs))
+    }
+}
+
+/// Prints extended attributes as the variant that objects hold.
+pub(super) fn print_xattrs(xattrs: &Xattrs) -> String {
+    let pair = |(name, value): (&[u8], &[u8])| {
+        let mut name = name.to_vec();
+        name.push(0);
+        Value::Tuple(vec![Value::Bytes(name), Value::Bytes(value.to_vec())])
+    };
+    let bytes = Type::array(Type::Byte);
+    let item = Type::tuple(vec![bytes.clone(), bytes]);
+    Value::Array(item, xattrs.iter().map(pair).collect()).print(Annotate::Types)
 }

@@ -20,8 +20,22 @@ pub(crate) mod rev_parse;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod summary;
+mod tree_path;
 
-use crate::grammar::Node;
+use crate::grammar::{Node, verb};
 
 /// All of them, in the order in which they are listed.
-pub(crate) const VERBS: &[Node] = &[];
+pub(crate) const VERBS: &[Node] = &[
+    verb::<cat::Cat>(),
+    verb::<checksum::Checksum>(),
+    verb::<config::Config>(),
+    verb::<init::Init>(),
+    verb::<log::Log>(),
+    verb::<ls::Ls>(),
+    verb::<refs::Refs>(),
+    Node::Group(&remote::GROUP),
+    verb::<reset::Reset>(),
+    verb::<rev_parse::RevParse>(),
+    verb::<show::Show>(),
+    verb::<summary::Summary>(),
+];

@@ -1,6 +1,15 @@
 //! `refs`: list, create and delete refs.
 
-use crate::grammar::RepoOption;
+use std::collections::BTreeMap;
+
+use anyhow::bail;
+use ostler_format::{CommitId, RefName};
+use ostler_store::{RefKey, Repo};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::usage;
 
 /// Options of `refs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,4 +37,170 @@ pub(crate) struct Refs {
     /// Leading parts of refs' names
     #[arg(value_name = "PREFIX")]
     pub(crate) prefixes: Vec<String>,
+}
+
+impl Verb for Refs {
+    const NAME: &'static str = "refs";
+    const ABOUT: &'static str = "List, create and delete refs";
+    const OPERANDS: &'static str = "[PREFIX]";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "refs --repo=repo -r --list os",
+            says: "refs below `os/` with their commits",
+        },
+        Example {
+            call: "refs --repo=repo --create=os/old os/stable",
+            says: "name a commit",
+        },
+        Example {
+            call: "refs --repo=repo --delete os/old",
+            says: "forget a name",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        if let Some(new) = &self.create {
+            self.create(&repo, new)?;
+        } else if self.delete {
+            if self.prefixes.is_empty() {
+                bail!("At least one PREFIX is required when deleting refs");
+            }
+            for prefix in &self.prefixes {
+                delete(&repo, prefix)?;
+            }
+        } else if self.prefixes.is_empty() {
+            self.list(context, &repo, None)?;
+        } else {
+            for prefix in &self.prefixes {
+                self.list(context, &repo, Some(prefix))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Refs {
+    fn list(&self, context: &Context, repo: &Repo, prefix: Option<&str>) -> anyhow::Result<()> {
+        let shown = if self.list {
+            Shown::Whole
+        } else {
+            Shown::BelowPrefix
+        };
+        for (key, commit) in refs_below(repo, prefix)? {
+            let name = shown.name(&key, prefix);
+            if self.alias {
+                if let RefKey::Head(ref_name) = &key
+                    && let Some(target) = repo.alias_target(ref_name)?
+                {
+                    context.printer.line(format_args!("{name} -> {target}"))?;
+                }
+            } else if self.revision {
+                context.printer.line(format_args!("{name}\t{commit}"))?;
+            } else {
+                context.printer.line(name)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn create(&self, repo: &Repo, new: &str) -> anyhow::Result<()> {
+        let source = match &self.prefixes[..] {
+            [] => bail!("You must specify a revision when creating a new ref"),
+            [source] => source,
+            _ => bail!("You must specify only 1 existing ref when creating a new ref"),
+        };
+        let key = RefKey::parse(new)?;
+        if !self.force && repo.read_ref(&key)?.is_some() {
+            bail!("--create specified but ref {new} already exists");
+        }
+        if self.alias {
+            let RefKey::Head(alias) = &key else {
+                return Err(usage(format!("An alias can't be a remote's ref: {new}")));
+            };
+            repo.set_alias(alias, &RefName::new(source)?)?;
+            return Ok(());
+        }
+        repo.set_ref(&key, Some(repo.resolve(source)?))?;
+        Ok(())
+    }
+}
+
+/// How much of a ref's name is printed.
+#[derive(Clone, Copy)]
+enum Shown {
+    Whole,
+    BelowPrefix,
+}
+
+impl Shown {
+    fn name(self, key: &RefKey, prefix: Option<&str>) -> String {
+        let whole = key.to_string();
+        let (Self::BelowPrefix, Some(prefix)) = (self, prefix) else {
+            return whole;
+        };
+        let (remote, below) = split_remote(prefix);
+        let name = key.name().as_str();
+        let rest = match below {
+            "" => name,
+            below => name
+                .strip_prefix(below)
+                .and_then(|r| r.strip_prefix('/'))
+                .unwrap_or(name),
+        };
+        match remote {
+            Some(remote) => format!("{remote}:{rest}"),
+            None => rest.to_owned(),
+        }
+    }
+}
+
+/// Deletes the refs that are `prefix` or below it, unless an alias stands for one.
+fn delete(repo: &Repo, prefix: &str) -> anyhow::Result<()> {
+    let all = repo.list_refs(None)?;
+    let doomed = refs_below(repo, Some(prefix))?;
+    for alias in all.keys() {
+        if let RefKey::Head(alias_name) = alias
+            && let Some(target) = repo.alias_target(alias_name)?
+            && doomed.contains_key(&RefKey::Head(target.clone()))
+            && !doomed.contains_key(alias)
+        {
+            bail!("Ref '{target}' has an active alias: '{alias}'");
+        }
+    }
+    for key in doomed.keys() {
+        repo.set_ref(key, None)?;
+    }
+    Ok(())
+}
+
+fn refs_below(repo: &Repo, prefix: Option<&str>) -> anyhow::Result<BTreeMap<RefKey, CommitId>> {
+    let mut refs = repo.list_refs(None)?;
+    if let Some(prefix) = prefix {
+        let (remote, below) = split_remote(prefix);
+        let below = below.trim_end_matches('/');
+        refs.retain(|key, _| {
+            let same_remote = match key {
+                RefKey::Head(_) => remote.is_none(),
+                RefKey::Remote { remote: of, .. } => remote == Some(of.as_str()),
+                RefKey::Mirror { .. } => false,
+            };
+            same_remote && is_at_or_below(key.name().as_str(), below)
+        });
+    }
+    Ok(refs)
+}
+
+fn is_at_or_below(name: &str, prefix: &str) -> bool {
+    prefix.is_empty()
+        || name
+            .strip_prefix(prefix)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+fn split_remote(prefix: &str) -> (Option<&str>, &str) {
+    match prefix.split_once(':') {
+        Some((remote, below)) => (Some(remote), below),
+        None => (None, prefix),
+    }
 }

@@ -1,7 +1,13 @@
 //! `remote add`.
 
+use ostler_format::{CollectionId, RemoteName};
+use ostler_store::RemoteError;
+use ostler_store::remote::{IfExists, RemoteValue};
+
 use crate::command::values::parse_key_value;
-use crate::grammar::{RepoOption, SysrootOption};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, SysrootOption, Verb};
 
 /// Options of `remote add`.
 #[derive(clap::Args, Clone, Debug)]
@@ -40,4 +46,64 @@ pub(crate) struct Add {
     /// Refs to pull where none is named
     #[arg(value_name = "BRANCH")]
     pub(crate) branches: Vec<String>,
+}
+
+impl Verb for Add {
+    const NAME: &'static str = "add";
+    const ABOUT: &'static str = "Add a remote";
+    const OPERANDS: &'static str = "NAME [mirrorlist=]URL [BRANCH...]";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "remote add --repo=repo --no-gpg-verify origin https://example.com/repo",
+        says: "add a remote whose commits are not signed",
+    }];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let (mut repo, remotes_dir) = super::open(&self.repo, &self.sysroot, context)?;
+        let name = RemoteName::new(self.name.as_str())?;
+        let if_exists = if self.force {
+            IfExists::Replace
+        } else {
+            IfExists::Refuse
+        };
+        match repo.add_remote(&name, &self.keys()?, if_exists, remotes_dir.as_deref()) {
+            Err(RemoteError::Exists { .. }) if self.if_not_exists => {}
+            other => other?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Add {
+    /// Returns what is written about the remote, in order.
+    fn keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
+        let text = |value: &str| RemoteValue::Text(value.to_owned());
+        let mut keys = match self.url.strip_prefix("metalink=") {
+            Some(_) => anyhow::bail!("metalinks are not supported: `{}`", self.url),
+            None => vec![("url".to_owned(), text(&self.url))],
+        };
+        if !self.branches.is_empty() {
+            keys.push((
+                "branches".to_owned(),
+                RemoteValue::List(self.branches.clone()),
+            ));
+        }
+        if let Some(url) = &self.contenturl {
+            keys.push(("contenturl".to_owned(), text(url)));
+        }
+        for (key, value) in &self.set {
+            keys.retain(|(before, _)| before != key);
+            keys.push((key.clone(), text(value)));
+        }
+        if self.no_gpg_verify {
+            keys.push(("gpg-verify".to_owned(), RemoteValue::Flag(false)));
+        }
+        if self.no_sign_verify {
+            keys.push(("sign-verify".to_owned(), RemoteValue::Flag(false)));
+        }
+        if let Some(id) = &self.collection_id {
+            let id = CollectionId::new(id.as_str())?;
+            keys.push(("collection-id".to_owned(), text(id.as_str())));
+        }
+        Ok(keys)
+    }
 }
