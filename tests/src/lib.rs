@@ -1,1 +1,21 @@
-//! Suites that run the real program.
+//! What the suites share: both programs, scratch folders, trees and how they are compared, HTTP servers.
+//!
+//! Everything here panics on failure, with what was run and what it said: its callers are tests. Nothing here uses the
+//! project's own crates, so a fault of theirs can't hide itself.
+//!
+//! - [`Program`] runs `ostler` or the real `ostree`; [`Repo`] is a repository with the program that works on it.
+//! - [`Scratch`] is a folder on a file system that keeps user xattrs.
+//! - [`tree::random`] writes trees; [`Snapshot`] says what a tree holds; [`debian_tree`] is a whole OS.
+//! - [`Server`] serves a folder over HTTP with either program.
+
+mod debian;
+mod program;
+mod scratch;
+mod server;
+pub mod tree;
+
+pub use debian::debian_tree;
+pub use program::{Program, Repo, real_ostree};
+pub use scratch::Scratch;
+pub use server::Server;
+pub use tree::snapshot::{Entry, Snapshot, View};

@@ -1,0 +1,4 @@
+//! Trees on disk: made at random, and compared.
+
+pub mod random;
+pub mod snapshot;
