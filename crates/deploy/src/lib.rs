@@ -3,6 +3,7 @@
 mod boot_settings;
 pub mod cleanup;
 pub mod deployment;
+pub mod etc_merge;
 pub mod host;
 pub mod kargs;
 pub mod kernel;

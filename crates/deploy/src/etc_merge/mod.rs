@@ -1,0 +1,93 @@
+//! The three-way merge of `/etc`, path by path, that carries a person's changes into a new deployment.
+//!
+//! ```text
+//! old deployment:  usr/etc (old default)      etc (the person's)
+//! new deployment:  usr/etc (new default)  ->  etc (new default, then what the person changed against the old default)
+//! ```
+//!
+//! Reading ([`snapshot`]), comparing ([`diff`]), deciding ([`plan_merge`]) and acting ([`apply`]) are separate; comparing and deciding are
+//! pure. What a person added, changed or removed wins over the default, as with libostree. Where the default changed too, the decision is
+//! the same and a [`Conflict`] says so; the new default can be read in the new deployment's `usr/etc` for as long as it lives.
+//!
+//! What differs from libostree:
+//! - A person's file where the default has a directory, or the other way round, is a conflict and not the end of the upgrade.
+//! - Sockets, fifos, device nodes and files that vanish meanwhile are reported one by one; the rest is merged.
+//! - Owner, mode and attributes of a directory are merged like a file: the person's if they changed them, else the new default's. libostree takes
+//!   the person's if a file right in it was changed, and otherwise the new default's, so that a person's `chmod` can be lost.
+//!
+//! As with libostree, extended attributes alone do not make a file a changed one, and `/etc` itself has the new default's owner and mode.
+//! On errors `etc` is half filled: the caller drops the new deployment.
+
+mod apply;
+mod conflict;
+mod copy;
+mod diff;
+mod plan;
+mod snapshot;
+
+#[cfg(test)]
+mod tests;
+
+use ostler_fs::{Dir, FsError};
+
+pub use apply::apply;
+pub use conflict::{Conflict, ConflictKind, Decision, MergeReport, OddFile, OddKind, OddOutcome};
+pub use copy::copy_default;
+pub use diff::{Changes, diff};
+pub use plan::{Action, MergePlan, plan_merge};
+pub use snapshot::{Content, Node, Snapshot, Snapshots};
+
+/// The reason why `/etc` could not be merged.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum EtcMergeError {
+    /// A default could not be read, a person's file is there but can't be read, or the new `/etc` can't be written.
+    #[error("cannot merge /etc: {0}")]
+    Fs(#[from] FsError),
+}
+
+/// The three trees that a merge starts from; none of them is written to.
+#[derive(Debug, Clone, Copy)]
+pub struct Sides<'a> {
+    /// `usr/etc` of the old deployment.
+    pub old_default: &'a Dir,
+    /// `etc` of the old deployment, in which processes may be writing.
+    pub person: &'a Dir,
+    /// `usr/etc` of the new deployment.
+    pub new_default: &'a Dir,
+}
+
+/// Fills `etc`, an empty directory, with the merge of three trees.
+///
+/// Nothing is synced: the deployment is made durable as a whole before it is published.
+///
+/// # Errors
+/// [`EtcMergeError`]; `etc` is of no use then.
+pub fn merge(sides: Sides<'_>, etc: &Dir) -> Result<MergeReport, EtcMergeError> {
+    let plan = plan(sides)?;
+    let mut odd = copy_default(sides.new_default, etc)?;
+    let mut report = apply(&plan, sides.person, etc)?;
+    odd.append(&mut report.odd);
+    report.odd = odd;
+    Ok(report)
+}
+
+/// Decides what a merge would do, and changes nothing.
+///
+/// # Errors
+/// [`EtcMergeError`] if a tree can't be read.
+pub fn plan(sides: Sides<'_>) -> Result<MergePlan, EtcMergeError> {
+    let trees = Snapshots::read(sides)?;
+    let mut plan = plan_merge(&trees.old_default, &trees.person, &trees.new_default);
+    plan.note_vanished(&trees.vanished, &trees.new_default);
+    Ok(plan)
+}
+
+/// Lists what a person changed in `/etc`, as `ostree admin config-diff` does.
+///
+/// # Errors
+/// [`EtcMergeError`] if a tree can't be read.
+pub fn config_diff(default: &Dir, person: &Dir) -> Result<Changes, EtcMergeError> {
+    let (default, person) = Snapshots::read_two(default, person)?;
+    Ok(diff(&default, &person))
+}
