@@ -7,6 +7,7 @@
 //! | [`transaction`] | the only writer of objects |
 //! | [`refs`] | names of commits |
 //! | [`remote`] | the places that it pulls from |
+//! | [`serve`] | which of its files are sent over HTTP |
 //! | [`summary`] | the list of refs that a server publishes |
 //! | [`reachable`], [`prune`](mod@prune), [`fsck`](mod@fsck) | what commits need; deleting the rest; checking it |
 //! | [`progress`] | what long work says of itself |
@@ -23,6 +24,7 @@ pub mod reachable;
 pub mod refs;
 pub mod remote;
 pub mod repo;
+pub mod serve;
 pub mod summary;
 pub mod transaction;
 

@@ -31,6 +31,10 @@ static OSTLER: Group = Group {
             nodes: store::VERBS,
         },
         Section {
+            heading: "Publishing",
+            nodes: &[verb::<store::serve::Serve>()],
+        },
+        Section {
             heading: "This host",
             nodes: host::VERBS,
         },

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -168,6 +169,25 @@ impl ServerHandle {
     /// Where the server listens; the port that the system chose if 0 was asked for.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Waits until the process is asked to end, by SIGINT or SIGTERM; from the first call on, they no longer end it by themselves.
+    ///
+    /// # Errors
+    /// The signals cannot be waited for.
+    pub fn wait_for_signal(&self) -> io::Result<()> {
+        let Some(runtime) = &self.runtime else {
+            return Ok(());
+        };
+        runtime.block_on(async {
+            let mut interrupt = signal(SignalKind::interrupt())?;
+            let mut terminate = signal(SignalKind::terminate())?;
+            tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            }
+            Ok(())
+        })
     }
 
     /// Accepts no more, lets answers that have begun end within `timeout`, and cuts what is left.
