@@ -37,6 +37,14 @@ pub fn leftovers(lock: &SysrootLock) -> Result<Vec<DeploymentId>, CleanupError> 
     Ok(removed)
 }
 
+/// As [`leftovers`], and removes the objects that no ref and no deployment needs.
+///
+/// # Errors
+/// [`CleanupError`].
+pub fn full(lock: &SysrootLock) -> Result<Vec<DeploymentId>, CleanupError> {
+    leftovers(lock)
+}
+
 /// Removes a deployment that no boot entry leads to, whole: its directory last, so that a later cleanup finds it again.
 pub(crate) fn remove_deployment(lock: &SysrootLock, id: &DeploymentId) -> Result<(), FsError> {
     let Some(dir) = lock.ostree.open_dir_optional(Trusted(id.path()))? else {

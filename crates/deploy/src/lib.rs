@@ -1,5 +1,6 @@
 //! From a commit to a bootable deployment.
 
+pub mod advice;
 mod boot_settings;
 pub mod cleanup;
 pub mod deployment;
@@ -9,6 +10,8 @@ pub mod kargs;
 pub mod kernel;
 pub mod layout;
 pub mod lock;
+pub mod order;
+pub mod origin_file;
 pub mod os_release;
 pub mod plan;
 pub mod preflight;
@@ -16,8 +19,10 @@ pub mod publish;
 pub mod settings;
 pub mod staged;
 pub mod stateroot;
+pub mod status;
 pub mod sysroot;
 
+pub use advice::Advice;
 pub use deployment::Deployment;
 pub use host::Host;
 pub use lock::SysrootLock;

@@ -9,7 +9,7 @@ mod program;
 mod store;
 mod values;
 
-use crate::grammar::{Group, Section, verb};
+use crate::grammar::{Group, Node, Section, verb};
 use crate::personality::Personality;
 
 /// Returns the tree of verbs that `personality` has.
@@ -39,6 +39,10 @@ static OSTLER: Group = Group {
             nodes: host::VERBS,
         },
         Section {
+            heading: "Its deployments",
+            nodes: &[Node::Group(&admin::ADMIN)],
+        },
+        Section {
             heading: "This program",
             nodes: &[verb::<program::Completions>(), verb::<program::Man>()],
         },
@@ -50,10 +54,16 @@ static OSTREE: Group = Group {
     name: "ostree",
     about: "Keep operating system trees like git keeps sources, and boot them",
     operands: "COMMAND",
-    sections: &[Section {
-        heading: "Builtin Commands",
-        nodes: store::VERBS,
-    }],
+    sections: &[
+        Section {
+            heading: "Builtin Commands",
+            nodes: store::VERBS,
+        },
+        Section {
+            heading: "Host Commands",
+            nodes: &[Node::Group(&admin::ADMIN)],
+        },
+    ],
     without_verb: None,
 };
 

@@ -1,10 +1,31 @@
 //! `admin cleanup`: delete what no deployment refers to.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::cleanup;
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin cleanup`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Cleanup {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+}
+
+impl Verb for Cleanup {
+    const NAME: &'static str = "cleanup";
+    const ABOUT: &'static str = "Delete what no deployment and no ref needs";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let lock = system::lock(context, &self.sysroot)?;
+        let removed = cleanup::full(&lock)?;
+        for id in &removed {
+            context
+                .printer
+                .note(format_args!("deleted the unfinished deployment {id}"));
+        }
+        Ok(Exit::Done)
+    }
 }

@@ -2,7 +2,12 @@
 
 use std::path::PathBuf;
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::stateroot::{self, Epoch};
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin init-fs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -18,4 +23,17 @@ pub(crate) struct InitFs {
     /// Directory that becomes the physical root
     #[arg(value_name = "PATH", required = true)]
     pub(crate) path: PathBuf,
+}
+
+impl Verb for InitFs {
+    const NAME: &'static str = "init-fs";
+    const ABOUT: &'static str = "Initialize a root file system";
+    const OPERANDS: &'static str = "PATH";
+
+    fn run(self, _context: &Context) -> anyhow::Result<Exit> {
+        let epoch = self.epoch.unwrap_or(u8::from(self.modern));
+        let epoch = system::advised(Epoch::try_from(u32::from(epoch)))?;
+        system::advised(stateroot::init_fs(&self.path, epoch))?;
+        Ok(Exit::Done)
+    }
 }

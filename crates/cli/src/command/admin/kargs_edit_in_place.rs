@@ -1,6 +1,11 @@
 //! `admin kargs edit-in-place`: change the boot entries that are there.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::kargs;
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin kargs edit-in-place`.
 #[derive(clap::Args, Clone, Debug)]
@@ -10,4 +15,19 @@ pub(crate) struct EditInPlace {
     /// Append a kernel argument to each deployment that lacks it (repeatable)
     #[arg(long, value_name = "NAME=VALUE")]
     pub(crate) append_if_missing: Vec<String>,
+}
+
+impl Verb for EditInPlace {
+    const NAME: &'static str = "edit-in-place";
+    const ABOUT: &'static str =
+        "Change the kernel arguments of all deployments in their boot entries";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        system::advised(kargs::append_if_missing_in_place(
+            &mut lock,
+            &self.append_if_missing,
+        ))?;
+        Ok(Exit::Done)
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cleanup;
 pub(crate) mod config_diff;
+pub(crate) mod current_dir;
 pub(crate) mod deploy;
 pub(crate) mod finalize_staged;
 pub(crate) mod init_fs;
@@ -13,5 +14,59 @@ pub(crate) mod set_origin;
 pub(crate) mod stateroot_init;
 pub(crate) mod status;
 pub(crate) mod switch;
+pub(crate) mod system;
 pub(crate) mod undeploy;
 pub(crate) mod upgrade;
+
+use crate::grammar::{Group, Node, Section, verb};
+
+/// `admin` and its verbs.
+pub(crate) static ADMIN: Group = Group {
+    name: "admin",
+    about: "Manage this host's deployments",
+    operands: "--print-current-dir|COMMAND",
+    sections: &[
+        Section {
+            heading: "Deployments",
+            nodes: &[
+                verb::<status::Status>(),
+                verb::<undeploy::Undeploy>(),
+                verb::<set_default::SetDefault>(),
+                verb::<pin::Pin>(),
+                verb::<cleanup::Cleanup>(),
+                Node::Group(&KARGS),
+            ],
+        },
+        Section {
+            heading: "New systems",
+            nodes: &[
+                verb::<init_fs::InitFs>(),
+                verb::<stateroot_init::StaterootInit>(),
+                Node::Group(&INSTUTIL),
+            ],
+        },
+    ],
+    without_verb: Some(current_dir::print),
+};
+
+static KARGS: Group = Group {
+    name: "kargs",
+    about: "Change kernel arguments",
+    operands: "COMMAND",
+    sections: &[Section {
+        heading: "Kernel arguments",
+        nodes: &[verb::<kargs_edit_in_place::EditInPlace>()],
+    }],
+    without_verb: None,
+};
+
+static INSTUTIL: Group = Group {
+    name: "instutil",
+    about: "Commands for installers",
+    operands: "COMMAND",
+    sections: &[Section {
+        heading: "Installers",
+        nodes: &[verb::<set_kargs::SetKargs>()],
+    }],
+    without_verb: None,
+};

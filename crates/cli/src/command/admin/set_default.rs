@@ -1,6 +1,12 @@
 //! `admin set-default`: boot this deployment next.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::order;
+use ostler_deploy::plan::Wish;
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin set-default`.
 #[derive(clap::Args, Clone, Debug)]
@@ -10,4 +16,17 @@ pub(crate) struct SetDefault {
     /// Index in the list of deployments, from 0
     #[arg(value_name = "INDEX", required = true)]
     pub(crate) index: usize,
+}
+
+impl Verb for SetDefault {
+    const NAME: &'static str = "set-default";
+    const ABOUT: &'static str = "Make deployment INDEX the one that boots next";
+    const OPERANDS: &'static str = "INDEX";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        let change = system::advised(order::change(&mut lock, &Wish::MakeDefault(self.index)))?;
+        system::tell_published(context, change.published.as_ref())?;
+        Ok(Exit::Done)
+    }
 }

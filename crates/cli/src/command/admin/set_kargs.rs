@@ -1,6 +1,11 @@
 //! `admin instutil set-kargs`: kernel arguments of the first deployment.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::kargs::{self, Base, KargsWish};
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin instutil set-kargs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,4 +27,31 @@ pub(crate) struct SetKargs {
     /// Kernel arguments to append
     #[arg(value_name = "NAME=VALUE")]
     pub(crate) arguments: Vec<String>,
+}
+
+impl Verb for SetKargs {
+    const NAME: &'static str = "set-kargs";
+    const ABOUT: &'static str = "Set the kernel arguments of the first deployment";
+    const OPERANDS: &'static str = "ARGS";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        let base = match (self.import_proc_cmdline, self.merge) {
+            (true, _) => Base::RunningKernel,
+            (false, true) => Base::Inherited,
+            (false, false) => Base::Empty,
+        };
+        let append = self.append.into_iter().chain(self.arguments).collect();
+        let wish = KargsWish {
+            base,
+            set: self.replace,
+            append,
+            delete: Vec::new(),
+        };
+        let running = lock.host().kernel_command_line.clone();
+        let change = |kargs: &_| wish.apply(Some(kargs), &running);
+        let published = system::advised(kargs::set_default_kargs(&mut lock, change))?;
+        system::tell_published(context, published.as_ref())?;
+        Ok(Exit::Done)
+    }
 }

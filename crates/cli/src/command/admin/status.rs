@@ -1,6 +1,11 @@
 //! `admin status`: the list of deployments.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::status::Status as Deployments;
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin status`.
 #[derive(clap::Args, Clone, Debug)]
@@ -13,4 +18,39 @@ pub(crate) struct Status {
     /// Print `default` if the booted deployment is the default one, `not-default` if not
     #[arg(short = 'D', long)]
     pub(crate) is_default: bool,
+}
+
+impl Verb for Status {
+    const NAME: &'static str = "status";
+    const ABOUT: &'static str = "List deployments";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin status --json",
+        says: "list deployments for a program",
+    }];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let sysroot = system::open(&self.sysroot)?;
+        if self.is_default {
+            let booted = system::advised(sysroot.require_booted())?;
+            let default = sysroot
+                .deployments
+                .first()
+                .is_some_and(|first| first.id == booted.id);
+            context
+                .printer
+                .line(if default { "default" } else { "not-default" })?;
+            return Ok(Exit::Done);
+        }
+        let deployments = system::advised(Deployments::read(&sysroot))?;
+        if self.json {
+            context
+                .printer
+                .line(serde_json::to_string_pretty(&deployments.ostree_json())?)?;
+        } else {
+            context
+                .printer
+                .bytes(deployments.ostree_text().as_bytes())?;
+        }
+        Ok(Exit::Done)
+    }
 }

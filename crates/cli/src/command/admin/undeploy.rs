@@ -1,6 +1,12 @@
 //! `admin undeploy`: delete a deployment.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::order;
+use ostler_deploy::plan::Wish;
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin undeploy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -10,4 +16,22 @@ pub(crate) struct Undeploy {
     /// Index in the list of deployments, from 0
     #[arg(value_name = "INDEX", required = true)]
     pub(crate) index: usize,
+}
+
+impl Verb for Undeploy {
+    const NAME: &'static str = "undeploy";
+    const ABOUT: &'static str = "Delete deployment INDEX";
+    const OPERANDS: &'static str = "INDEX";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        let change = system::advised(order::change(&mut lock, &Wish::Remove(self.index)))?;
+        system::tell_published(context, change.published.as_ref())?;
+        for id in &change.removed {
+            context
+                .printer
+                .line(format_args!("Deleted deployment {}", id.name()))?;
+        }
+        Ok(Exit::Done)
+    }
 }

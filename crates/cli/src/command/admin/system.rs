@@ -1,0 +1,83 @@
+//! The system root that a verb works on.
+
+use ostler_deploy::publish::Published;
+use ostler_deploy::{Advice, Settings, Sysroot, SysrootLock};
+use ostler_format::StaterootName;
+
+use crate::context::Context;
+use crate::grammar::SysrootOption;
+use crate::personality::Personality;
+use crate::report::WithHint;
+
+/// Opens the system root to look at it; needs no privilege.
+pub(crate) fn open(option: &SysrootOption) -> anyhow::Result<Sysroot> {
+    advised(Sysroot::open(option.path(), Settings::from_environment()))
+}
+
+/// Opens the system root to change it, and says for whom it waits.
+pub(crate) fn lock(context: &Context, option: &SysrootOption) -> anyhow::Result<SysrootLock> {
+    let mut waiting = |holders: &[ostler_fs::lock::Holder]| {
+        let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
+        let by = if names.is_empty() {
+            "another process".to_owned()
+        } else {
+            names.join(", ")
+        };
+        context
+            .printer
+            .note(format_args!("waiting for {by}, which changes this system"));
+    };
+    advised(SysrootLock::acquire(
+        option.path(),
+        Settings::from_environment(),
+        &mut waiting,
+    ))
+}
+
+/// Adds the hint that a library's error carries.
+pub(crate) fn advised<T, E>(result: Result<T, E>) -> anyhow::Result<T>
+where
+    E: Advice + std::error::Error + Send + Sync + 'static,
+{
+    match result {
+        Ok(value) => Ok(value),
+        Err(error) => match error.hint() {
+            Some(hint) => Err(error).with_hint(|| hint),
+            None => Err(error.into()),
+        },
+    }
+}
+
+/// Parses the name of a stateroot that may be given.
+pub(crate) fn stateroot(given: Option<&str>) -> anyhow::Result<Option<StaterootName>> {
+    Ok(given.map(StaterootName::new).transpose()?)
+}
+
+/// Tells what became of the boot order, as the name that the program was called by does.
+pub(crate) fn tell_published(
+    context: &Context,
+    published: Option<&Published>,
+) -> anyhow::Result<()> {
+    let Some(published) = published else {
+        return Ok(());
+    };
+    for warning in &published.warnings {
+        context.printer.warning(warning);
+    }
+    let change = i128::try_from(published.count)? - i128::try_from(published.count_before)?;
+    let text = format!(
+        "{}; bootconfig swap: {}; bootversion: {}, deployment count change: {change}",
+        if published.one_step {
+            "Transaction complete"
+        } else {
+            "Bootloader updated"
+        },
+        if published.entries { "yes" } else { "no" },
+        published.bootlinks,
+    );
+    match context.personality {
+        Personality::Ostree => context.printer.line(text)?,
+        Personality::Ostler | Personality::RpmOstree => context.printer.debug(text),
+    }
+    Ok(())
+}

@@ -1,0 +1,71 @@
+//! Changes of the boot order that make no new deployment: undeploy, set-default, rollback, drop.
+
+use crate::cleanup::{self, CleanupError};
+use crate::deployment::Deployment;
+use crate::layout::DeploymentId;
+use crate::lock::SysrootLock;
+use crate::plan::{self, Next, PlanError, Wish};
+use crate::publish::{self, PublishError, Published};
+
+/// The boot order could not be changed; the old one is in place unless only the cleanup failed.
+#[derive(Debug, thiserror::Error)]
+pub enum OrderError {
+    /// The wish.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// The new order.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// What it replaced.
+    #[error("performing final cleanup: {0}")]
+    Cleanup(#[from] CleanupError),
+}
+
+/// What a change did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OrderChange {
+    /// The publication; `None` if the order was in place already.
+    pub published: Option<Published>,
+    /// The deployments that are gone.
+    pub removed: Vec<DeploymentId>,
+}
+
+/// Makes the boot order what a wish without a new deployment asks for, and removes what it leaves.
+///
+/// # Errors
+/// [`OrderError`].
+pub fn change(lock: &mut SysrootLock, wish: &Wish) -> Result<OrderChange, OrderError> {
+    let order = plan::plan(&lock.slots(), wish)?;
+    let next = arrange(&lock.deployments, &order, None);
+    let before: Vec<DeploymentId> = lock
+        .deployments
+        .iter()
+        .map(|deployment| deployment.id.clone())
+        .collect();
+    let published = publish::publish(lock, &next)?;
+    cleanup::full(lock)?;
+    let stays = |id: &DeploymentId| {
+        lock.deployments
+            .iter()
+            .any(|deployment| deployment.id == *id)
+    };
+    Ok(OrderChange {
+        published,
+        removed: before.into_iter().filter(|id| !stays(id)).collect(),
+    })
+}
+
+/// Puts deployments in the order of a plan.
+pub(crate) fn arrange(
+    now: &[Deployment],
+    order: &[Next],
+    new: Option<&Deployment>,
+) -> Vec<Deployment> {
+    order
+        .iter()
+        .filter_map(|next| match next {
+            Next::Keep(index) => now.get(*index).cloned(),
+            Next::New => new.cloned(),
+        })
+        .collect()
+}

@@ -1,0 +1,300 @@
+//! What a person or a program is told of the deployments.
+//!
+//! A [`Status`] is read without privilege and without a booted system. [`Status::ostree_text`] is what `ostree admin status` prints,
+//! [`Status::ostree_json`] what it prints with `--json`, and [`Status::rpm_ostree_json`] has the keys of `rpm-ostree status --json` for
+//! all that exists here.
+
+use ostler_format::origin::{Source, Unlocked};
+use ostler_format::{Annotate, CommitId, Metadata, Value};
+use serde_json::{Map, Value as Json, json};
+
+use crate::deployment::Deployment;
+use crate::sysroot::{Sysroot, SysrootError};
+
+/// The deployments of a system root, in boot order.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Status {
+    /// What boots next comes first.
+    pub deployments: Vec<DeploymentStatus>,
+}
+
+/// One deployment.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DeploymentStatus {
+    /// The deployment itself.
+    pub deployment: Deployment,
+    /// Its place in the boot order.
+    pub index: usize,
+    /// It boots next, and does not run.
+    pub pending: bool,
+    /// It ran before the running one.
+    pub rollback: bool,
+    /// What its commit says of itself; `None` if the commit is not in the repository.
+    pub commit: Option<CommitStatus>,
+    /// What the origin follows, as text.
+    pub origin: Option<String>,
+}
+
+/// What a commit says of itself.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CommitStatus {
+    /// Seconds since 1970-01-01 UTC.
+    pub timestamp: u64,
+    /// A version for people.
+    pub version: Option<String>,
+    /// What it was built from.
+    pub source_title: Option<String>,
+    /// Why no update will come, in words.
+    pub end_of_life: Option<String>,
+    /// All that was added to it.
+    pub metadata: Metadata,
+}
+
+impl Status {
+    /// Gathers what there is to tell of a system root.
+    ///
+    /// A commit that cannot be read is left out; its deployment is there all the same.
+    ///
+    /// # Errors
+    /// [`SysrootError`] if a record of a merge can't be read.
+    pub fn read(sysroot: &Sysroot) -> Result<Self, SysrootError> {
+        let (pending, rollback) = sysroot.pending_and_rollback();
+        let one = |(index, deployment): (usize, &Deployment)| {
+            Ok(DeploymentStatus {
+                index,
+                pending: pending == Some(index),
+                rollback: rollback == Some(index),
+                commit: commit_status(sysroot, deployment.id.commit),
+                origin: origin_text(deployment),
+                deployment: deployment.clone(),
+            })
+        };
+        let deployments = sysroot
+            .deployments
+            .iter()
+            .enumerate()
+            .map(one)
+            .collect::<Result<_, SysrootError>>()?;
+        Ok(Self { deployments })
+    }
+
+    /// Returns what `ostree admin status` prints.
+    #[must_use]
+    pub fn ostree_text(&self) -> String {
+        if self.deployments.is_empty() {
+            return "No deployments.\n".to_owned();
+        }
+        self.deployments
+            .iter()
+            .map(DeploymentStatus::ostree_text)
+            .collect()
+    }
+
+    /// Returns what `ostree admin status --json` prints.
+    #[must_use]
+    pub fn ostree_json(&self) -> Json {
+        json!({ "deployments": self.deployments.iter().map(DeploymentStatus::ostree_json).collect::<Vec<_>>() })
+    }
+
+    /// Returns the keys of `rpm-ostree status --json` that exist here, and `etc-merge`.
+    #[must_use]
+    pub fn rpm_ostree_json(&self) -> Json {
+        json!({
+            "deployments": self.deployments.iter().map(DeploymentStatus::rpm_ostree_json).collect::<Vec<_>>(),
+            "transaction": null,
+            "cached-update": null,
+            "update-driver": null,
+        })
+    }
+}
+
+impl DeploymentStatus {
+    /// Returns the version of its commit.
+    #[must_use]
+    pub fn version(&self) -> Option<&str> {
+        self.commit.as_ref()?.version.as_deref()
+    }
+
+    fn source_title(&self) -> Option<&str> {
+        self.commit.as_ref()?.source_title.as_deref()
+    }
+
+    fn ostree_text(&self) -> String {
+        let deployment = &self.deployment;
+        let state = match (deployment.staged, self.pending, self.rollback) {
+            (Some(staged), ..) if staged.locked => " (staged) (finalization locked)",
+            (Some(_), ..) => " (staged)",
+            (None, true, _) => " (pending)",
+            (None, false, true) => " (rollback)",
+            (None, false, false) => "",
+        };
+        let mut text = format!(
+            "{} {}{state}\n",
+            if deployment.booted { '*' } else { ' ' },
+            deployment.id
+        );
+        let mut line = |line: String| {
+            text.push_str("    ");
+            text.push_str(&line);
+            text.push('\n');
+        };
+        if let Some(version) = self.version() {
+            line(format!("Version: {version}"));
+        }
+        if deployment.unlocked != Unlocked::None {
+            line(format!("Unlocked: {}", deployment.unlocked.as_str()));
+        }
+        if deployment.is_pinned() {
+            line("Pinned: yes".to_owned());
+        }
+        match (&deployment.origin, &self.origin) {
+            (None, _) => line("origin: none".to_owned()),
+            (Some(_), None) => line("origin: <unknown origin type>".to_owned()),
+            (Some(_), Some(origin)) => line(format!("origin refspec: {origin}")),
+        }
+        if let Some(title) = self.source_title().filter(|_| deployment.origin.is_some()) {
+            line(format!("`- {title}"));
+        }
+        text
+    }
+
+    fn ostree_json(&self) -> Json {
+        let deployment = &self.deployment;
+        let mut keys = json!({
+            "checksum": deployment.id.commit.to_string(),
+            "stateroot": deployment.id.stateroot.as_str(),
+            "refspec": self.origin,
+            "serial": deployment.id.serial,
+            "index": self.index,
+            "booted": deployment.booted,
+            "pending": self.pending,
+            "rollback": self.rollback,
+            "finalization-locked": deployment.staged.is_some_and(|staged| staged.locked),
+            "soft-reboot-target": false,
+            "staged": deployment.staged.is_some(),
+            "pinned": deployment.is_pinned(),
+            "unlocked": deployment.unlocked.as_str(),
+        });
+        insert_some(&mut keys, "version", self.version().map(Json::from));
+        insert_some(
+            &mut keys,
+            "source-title",
+            self.source_title().map(Json::from),
+        );
+        keys
+    }
+
+    fn rpm_ostree_json(&self) -> Json {
+        let deployment = &self.deployment;
+        let id = &deployment.id;
+        let mut keys = json!({
+            "id": format!("{}-{}", id.stateroot, id.name()),
+            "osname": id.stateroot.as_str(),
+            "checksum": id.commit.to_string(),
+            "serial": id.serial,
+            "booted": deployment.booted,
+            "staged": deployment.staged.is_some(),
+            "pinned": deployment.is_pinned(),
+            "unlocked": deployment.unlocked.as_str(),
+            "finalization-locked": deployment.staged.is_some_and(|staged| staged.locked),
+            "rollback": self.rollback,
+            "pending": self.pending,
+        });
+        insert_some(&mut keys, "origin", self.origin.as_deref().map(Json::from));
+        insert_some(
+            &mut keys,
+            "container-image-reference",
+            container_image(deployment).map(Json::from),
+        );
+        if let Some(commit) = &self.commit {
+            insert_some(&mut keys, "timestamp", Some(commit.timestamp.into()));
+            insert_some(
+                &mut keys,
+                "version",
+                commit.version.as_deref().map(Json::from),
+            );
+            insert_some(
+                &mut keys,
+                "endoflife",
+                commit.end_of_life.as_deref().map(Json::from),
+            );
+            insert_some(
+                &mut keys,
+                "base-commit-meta",
+                Some(metadata_json(&commit.metadata)),
+            );
+        }
+        keys
+    }
+}
+
+fn insert_some(keys: &mut Json, key: &str, value: Option<Json>) {
+    if let (Some(keys), Some(value)) = (keys.as_object_mut(), value) {
+        keys.insert(key.to_owned(), value);
+    }
+}
+
+fn commit_status(sysroot: &Sysroot, commit: CommitId) -> Option<CommitStatus> {
+    let commit = sysroot.repo.read_commit(commit).ok()?;
+    let text = |key: &str| commit.metadata.get_str(key).map(str::to_owned);
+    Some(CommitStatus {
+        timestamp: commit.timestamp,
+        version: text("version"),
+        source_title: text("ostree.source-title"),
+        end_of_life: text("ostree.endoflife"),
+        metadata: commit.metadata,
+    })
+}
+
+/// The origin was checked when it was read.
+fn origin_text(deployment: &Deployment) -> Option<String> {
+    deployment.refspec().ok().flatten()
+}
+
+fn container_image(deployment: &Deployment) -> Option<String> {
+    match deployment.origin.as_ref()?.source().ok()?? {
+        Source::ContainerImage(text) => Some(text),
+        Source::Refspec(_) | Source::BaseRefspec(_) => None,
+    }
+}
+
+fn metadata_json(metadata: &Metadata) -> Json {
+    Json::Object(
+        metadata
+            .iter()
+            .map(|(key, value)| (key.to_owned(), value_json(value)))
+            .collect(),
+    )
+}
+
+/// Values as JSON: bytes and strange types as their text form, dictionaries with text keys as objects.
+fn value_json(value: &Value) -> Json {
+    let value = value.unboxed();
+    match value {
+        Value::Bool(found) => (*found).into(),
+        Value::Str(found) => found.as_str().into(),
+        Value::Byte(found) => (*found).into(),
+        Value::Array(_, items) => match items
+            .iter()
+            .map(text_entry)
+            .collect::<Option<Map<String, Json>>>()
+        {
+            Some(object) if !object.is_empty() => Json::Object(object),
+            _ => items.iter().map(value_json).collect::<Vec<_>>().into(),
+        },
+        Value::Tuple(items) => items.iter().map(value_json).collect::<Vec<_>>().into(),
+        Value::Int16(found) => (*found).into(),
+        Value::Uint16(found) => (*found).into(),
+        Value::Int32(found) => (*found).into(),
+        Value::Uint32(found) => (*found).into(),
+        Value::Int64(found) => (*found).into(),
+        Value::Uint64(found) => (*found).into(),
+        Value::Double(found) => (*found).into(),
+        other => other.print(Annotate::Nothing).into(),
+    }
+}
+
+fn text_entry(item: &Value) -> Option<(String, Json)> {
+    let (key, value) = item.as_entry()?;
+    Some((key.as_str()?.to_owned(), value_json(value)))
+}
