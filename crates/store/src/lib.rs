@@ -9,9 +9,11 @@
 //! | [`remote`] | the places that it pulls from |
 //! | [`serve`] | which of its files are sent over HTTP |
 //! | [`summary`] | the list of refs that a server publishes |
+//! | [`checkout`](mod@checkout) | a directory tree from a commit |
 //! | [`reachable`], [`prune`](mod@prune), [`fsck`](mod@fsck) | what commits need; deleting the rest; checking it |
 //! | [`progress`] | what long work says of itself |
 
+pub mod checkout;
 pub mod config;
 mod error;
 pub mod fsck;
