@@ -199,3 +199,121 @@ impl Group {
             .subcommands(children)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::error::ErrorKind;
+
+    #[derive(clap::Args, Debug, PartialEq, Eq)]
+    struct Sample {
+        #[arg(short, long)]
+        subject: Option<String>,
+        #[arg(short = 'b', long)]
+        branch: Option<String>,
+        #[arg(long)]
+        depth: Option<i32>,
+        #[arg(long)]
+        tree: Vec<String>,
+        #[arg(short = 'U', long)]
+        user_mode: bool,
+        #[arg(short = 'H', long)]
+        require_hardlinks: bool,
+        operands: Vec<String>,
+    }
+
+    impl Verb for Sample {
+        const NAME: &'static str = "sample";
+        const ABOUT: &'static str = "";
+        fn run(self, _: &Context) -> anyhow::Result<Exit> {
+            Ok(Exit::Done)
+        }
+    }
+
+    fn parse(line: &str) -> Result<Sample, ErrorKind> {
+        let Node::Verb(entry) = verb::<Sample>() else {
+            panic!("a verb's place is a verb")
+        };
+        let command = entry.command("ostree sample");
+        let arguments = std::iter::once("ostree sample").chain(line.split_whitespace());
+        let matches = command
+            .try_get_matches_from(arguments)
+            .map_err(|e| e.kind())?;
+        Ok(<Sample as clap::FromArgMatches>::from_arg_matches(&matches).unwrap())
+    }
+
+    fn sample(change: impl FnOnce(&mut Sample)) -> Sample {
+        let mut sample = Sample {
+            subject: None,
+            branch: None,
+            depth: None,
+            tree: Vec::new(),
+            user_mode: false,
+            require_hardlinks: false,
+            operands: Vec::new(),
+        };
+        change(&mut sample);
+        sample
+    }
+
+    #[test]
+    fn options_are_taken_as_goption_takes_them() {
+        let text = |t: &str| Some(t.to_owned());
+        let operands = |list: &[&str]| list.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>();
+        for (line, expected) in [
+            (
+                "--subject=a -b x",
+                sample(|s| (s.subject, s.branch) = (text("a"), text("x"))),
+            ),
+            (
+                "--subject a --branch x",
+                sample(|s| (s.subject, s.branch) = (text("a"), text("x"))),
+            ),
+            ("--subject=a --subject=b", sample(|s| s.subject = text("b"))),
+            ("-s a --subject b", sample(|s| s.subject = text("b"))),
+            ("--subject=", sample(|s| s.subject = text(""))),
+            ("--subject=a=b", sample(|s| s.subject = text("a=b"))),
+            ("--subject -x", sample(|s| s.subject = text("-x"))),
+            ("-s --branch", sample(|s| s.subject = text("--branch"))),
+            ("--depth -1", sample(|s| s.depth = Some(-1))),
+            ("--depth=-1", sample(|s| s.depth = Some(-1))),
+            (
+                "--tree=a --tree=b",
+                sample(|s| s.tree = operands(&["a", "b"])),
+            ),
+            ("-U -U", sample(|s| s.user_mode = true)),
+            (
+                "-UH",
+                sample(|s| (s.user_mode, s.require_hardlinks) = (true, true)),
+            ),
+            (
+                "x -U y",
+                sample(|s| (s.user_mode, s.operands) = (true, operands(&["x", "y"]))),
+            ),
+            ("x -- -U", sample(|s| s.operands = operands(&["x", "-U"]))),
+            (
+                "-- --subject=a",
+                sample(|s| s.operands = operands(&["--subject=a"])),
+            ),
+            ("-", sample(|s| s.operands = operands(&["-"]))),
+        ] {
+            assert_eq!(parse(line), Ok(expected), "{line}");
+        }
+    }
+
+    #[test]
+    fn what_goption_refuses_is_refused() {
+        for (line, kind) in [
+            ("--nosuch", ErrorKind::UnknownArgument),
+            ("-x", ErrorKind::UnknownArgument),
+            ("--subj=a", ErrorKind::UnknownArgument),
+            ("--subject", ErrorKind::InvalidValue),
+            ("--depth=x", ErrorKind::ValueValidation),
+            ("--help", ErrorKind::DisplayHelp),
+            ("x -h y", ErrorKind::DisplayHelp),
+            ("--version", ErrorKind::DisplayVersion),
+        ] {
+            assert_eq!(parse(line), Err(kind), "{line}");
+        }
+    }
+}
