@@ -1,0 +1,59 @@
+//! Why a remote cannot be used.
+
+use crate::config::ConfigError;
+use crate::error::StoreError;
+
+use super::RemotePlace;
+
+/// A remote that cannot be used, added or deleted.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoteError {
+    /// No such remote.
+    #[error("Remote \"{name}\" not found")]
+    NotFound {
+        /// Its name.
+        name: String,
+    },
+    /// There is one of this name already.
+    #[error("Remote configuration for \"{name}\" already exists: {place}")]
+    Exists {
+        /// Its name.
+        name: String,
+        /// Where it is configured.
+        place: RemotePlace,
+    },
+    /// A key that must be there is not.
+    #[error("No \"{key}\" option in remote \"{name}\"")]
+    KeyMissing {
+        /// The remote.
+        name: String,
+        /// The key.
+        key: &'static str,
+    },
+    /// A key or its value cannot be.
+    #[error("remote `{name}`: {source}")]
+    Syntax {
+        /// The remote.
+        name: String,
+        /// What is wrong.
+        source: ostler_format::keyfile::KeyFileError,
+    },
+    /// The name is no remote's.
+    #[error(transparent)]
+    Name(#[from] ostler_format::NameError),
+    /// The configuration can't be read or written.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<ostler_fs::FsError> for RemoteError {
+    fn from(error: ostler_fs::FsError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<ConfigError> for RemoteError {
+    fn from(error: ConfigError) -> Self {
+        Self::Store(error.into())
+    }
+}
