@@ -19,6 +19,8 @@ pub struct Host {
     pub booted: Option<Booted>,
     /// The directory of run-time state, `/run`.
     pub run: PathBuf,
+    /// The `/var` that is mounted.
+    pub var: PathBuf,
     /// The kernel's command line.
     pub kernel_command_line: String,
 }
@@ -66,6 +68,7 @@ impl Host {
             root: root.self_metadata()?.dev_ino(),
             booted,
             run,
+            var: PathBuf::from(layout::RUNNING_VAR),
             kernel_command_line,
         })
     }

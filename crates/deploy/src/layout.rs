@@ -33,6 +33,11 @@ pub const LOCK: &str = "lock";
 /// The directory that the boot loader reads.
 pub const BOOT: &str = "boot";
 
+/// Within a stateroot: the next content of its `/var`, before it is complete.
+pub const VAR_SEED: &str = "var.seed";
+/// Within a deployment's backing directory: the layer of a transient root.
+pub const ROOT_TRANSIENT: &str = "root-transient";
+
 /// Within [`BOOT`]: the symlink to the active `loader.<B>`.
 pub const LOADER: &str = "loader";
 /// Within [`BOOT`]: the next [`LOADER`], before its rename.
@@ -62,6 +67,8 @@ pub const RUN_UNLOCKED_DEVELOPMENT: &str = "unlocked-development";
 pub const RUN_UNLOCKED_TRANSIENT: &str = "unlocked-transient";
 /// Within a deployment: the first program of a system that has no initramfs.
 pub const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
+/// The running system's own `/var`.
+pub const RUNNING_VAR: &str = "/var";
 /// The kernel's arguments.
 pub const PROC_CMDLINE: &str = "/proc/cmdline";
 

@@ -136,6 +136,7 @@ impl Fixture {
             root: (0, 0),
             booted: None,
             run: self.path.join("run"),
+            var: self.path.join("running-var"),
             kernel_command_line: "quiet".to_owned(),
         }
     }
