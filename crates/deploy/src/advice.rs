@@ -1,8 +1,10 @@
 //! The way out of an error, in words: data beside the message, printed on a line of its own.
 
+use crate::deploy::DeployError;
 use crate::kargs::KargsChangeError;
 use crate::kernel::KernelError;
 use crate::lock::SysrootLockError;
+use crate::materialize::MaterializeError;
 use crate::order::OrderError;
 use crate::origin_file::OriginFileError;
 use crate::plan::PlanError;
@@ -116,6 +118,33 @@ impl Advice for KargsChangeError {
             Self::Sysroot(error) => error.hint(),
             Self::Publish(error) => error.hint(),
             Self::Kargs(_) | Self::NoDeployment | Self::Staged { .. } => None,
+        }
+    }
+}
+
+impl Advice for MaterializeError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sysroot(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Kernel { source, .. } => source.hint(),
+            Self::TwoEtc { .. } => Some(
+                "move the defaults to /usr/etc, or all of it to /etc, and commit again".to_owned(),
+            ),
+            Self::Fs(_) | Self::Checkout { .. } | Self::EtcMerge(_) => None,
+        }
+    }
+}
+
+impl Advice for DeployError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sysroot(error) => error.hint(),
+            Self::Materialize(error) => error.hint(),
+            Self::Plan(error) => error.hint(),
+            Self::Publish(error) => error.hint(),
+            Self::Cleanup(_) => Some("`ostler admin cleanup` tries the cleanup again".to_owned()),
+            Self::Kargs(_) | Self::Overlay(_) => None,
         }
     }
 }

@@ -60,6 +60,17 @@ impl Deployment {
         kargs
     }
 
+    /// Returns the keys of its boot entry that neither this program nor a boot loader knows: `x-...`.
+    #[must_use]
+    pub fn annotations(&self) -> Vec<(String, String)> {
+        self.entry
+            .other
+            .iter()
+            .filter(|(key, _)| key.starts_with("x-"))
+            .cloned()
+            .collect()
+    }
+
     /// Returns the refspec that its origin follows, as text.
     ///
     /// # Errors

@@ -3,8 +3,8 @@
 //! [`check_out`] makes the tree, of hard links to the repository; [`finish`] fills `/etc`, writes the origin and seals it. Until a boot order
 //! that holds it is published nothing refers to the directory, so a crash leaves something that the next cleanup removes.
 
-use ostler_format::{BootEntry, Checksum, CommitId, KernelArgs, Origin, StaterootName};
 use ostler_format::origin::Unlocked;
+use ostler_format::{BootEntry, Checksum, CommitId, KernelArgs, Origin, StaterootName};
 use ostler_fs::inode_flags::{Immutable, set_immutable};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 use ostler_store::StoreError;
@@ -88,18 +88,33 @@ pub struct Request {
 ///
 /// # Errors
 /// [`MaterializeError`].
-pub fn check_out(lock: &SysrootLock, request: &Request, sink: &dyn Sink) -> Result<Deployment, MaterializeError> {
+pub fn check_out(
+    lock: &SysrootLock,
+    request: &Request,
+    sink: &dyn Sink,
+) -> Result<Deployment, MaterializeError> {
     lock.require_stateroot(&request.stateroot)?;
     let commit = request.commit;
     let directory = deployments_directory(lock, &request.stateroot)?;
     let used = cleanup::deployment_directories(&lock.ostree, &request.stateroot)?;
-    let used = used.iter().filter(|id| id.commit == commit).map(|id| id.serial);
+    let used = used
+        .iter()
+        .filter(|id| id.commit == commit)
+        .map(|id| id.serial);
     let serial = used.max().map_or(0, |highest| highest + 1);
-    let id = DeploymentId { stateroot: request.stateroot.clone(), commit, serial };
+    let id = DeploymentId {
+        stateroot: request.stateroot.clone(),
+        commit,
+        serial,
+    };
     let failed = |source| MaterializeError::Checkout { commit, source };
-    let options = CheckoutOptions { passthrough_whiteouts: true, ..CheckoutOptions::default() };
+    let options = CheckoutOptions {
+        passthrough_whiteouts: true,
+        ..CheckoutOptions::default()
+    };
     let tree = checkout::find(&lock.repo, commit, "/").map_err(failed)?;
-    checkout::checkout(&lock.repo, &tree, &directory, &id.name(), &options, sink).map_err(failed)?;
+    checkout::checkout(&lock.repo, &tree, &directory, &id.name(), &options, sink)
+        .map_err(failed)?;
     let root = directory.open_dir(id.name())?;
     let no_kernel = |source| MaterializeError::Kernel { commit, source };
     let kernel = Kernel::find(&root, lock.look_for_device_trees()).map_err(no_kernel)?;
@@ -143,7 +158,8 @@ pub fn finish(
     make_backing(lock, id, &root)?;
     if let Some(origin) = &deployment.origin {
         let origin = origin.to_bytes();
-        lock.ostree.write_atomic(Trusted(id.origin_path()), origin, 0o644, Durability::Cached)?;
+        lock.ostree
+            .write_atomic(Trusted(id.origin_path()), origin, 0o644, Durability::Cached)?;
     }
     if let Some(report) = &report {
         merge_record::write(lock, id, report)?;
@@ -164,14 +180,18 @@ pub(crate) fn copy_default_etc(root: &Dir) -> Result<(), MaterializeError> {
 }
 
 fn deployments_directory(lock: &SysrootLock, stateroot: &StaterootName) -> Result<Dir, FsError> {
-    lock.ostree.ensure_dir(Trusted(layout::deployments(stateroot)), 0o755)?;
-    lock.ostree.open_dir(Trusted(layout::deployments(stateroot)))
+    lock.ostree
+        .ensure_dir(Trusted(layout::deployments(stateroot)), 0o755)?;
+    lock.ostree
+        .open_dir(Trusted(layout::deployments(stateroot)))
 }
 
 /// Leaves the default configuration in `/usr/etc` alone, and no `/etc`.
 fn settle_etc(root: &Dir, commit: CommitId) -> Result<(), MaterializeError> {
     let has_default = root.exists(Trusted(USR_ETC))?;
-    let Some(etc) = root.open_dir_optional(ETC)? else { return Ok(()) };
+    let Some(etc) = root.open_dir_optional(ETC)? else {
+        return Ok(());
+    };
     match (etc.entries()?.is_empty(), has_default) {
         (true, true) => root.remove_dir(ETC)?,
         (true, false) => {}
@@ -189,7 +209,8 @@ fn fill_etc(
     let old = match merge_source {
         Some(id) => {
             let old = lock.open_deployment(id)?;
-            old.open_dir_in_root_optional(USR_ETC)?.zip(old.open_dir_optional(ETC)?)
+            old.open_dir_in_root_optional(USR_ETC)?
+                .zip(old.open_dir_optional(ETC)?)
         }
         None => None,
     };
@@ -198,7 +219,11 @@ fn fill_etc(
         return Ok(None);
     };
     let report = fill(root, |new_default, etc| {
-        let sides = Sides { old_default: &old_default, person: &person, new_default };
+        let sides = Sides {
+            old_default: &old_default,
+            person: &person,
+            new_default,
+        };
         Ok(etc_merge::merge(sides, etc)?)
     })?;
     Ok(report)
@@ -209,27 +234,50 @@ fn fill<T>(
     root: &Dir,
     fill: impl FnOnce(&Dir, &Dir) -> Result<T, MaterializeError>,
 ) -> Result<Option<T>, MaterializeError> {
-    let Some(default) = root.open_dir_in_root_optional(USR_ETC)? else { return Ok(None) };
+    let Some(default) = root.open_dir_in_root_optional(USR_ETC)? else {
+        return Ok(None);
+    };
     root.remove_all(ETC)?;
     root.create_dir(ETC, 0o755)?;
     fill(&default, &root.open_dir(ETC)?).map(Some)
 }
 
 /// Gives an empty `/var` of the stateroot the content of the first deployment's, once: later ones don't touch it.
-fn seed_var(lock: &SysrootLock, id: &DeploymentId, root: &Dir, sink: &dyn Sink) -> Result<(), MaterializeError> {
-    let stateroot = lock.ostree.open_dir(Trusted(layout::stateroot(&id.stateroot)))?;
+fn seed_var(
+    lock: &SysrootLock,
+    id: &DeploymentId,
+    root: &Dir,
+    sink: &dyn Sink,
+) -> Result<(), MaterializeError> {
+    let stateroot = lock
+        .ostree
+        .open_dir(Trusted(layout::stateroot(&id.stateroot)))?;
     stateroot.ensure_dir(VAR, 0o755)?;
     let var = stateroot.open_dir(VAR)?;
     if !var.entries()?.is_empty() {
         return Ok(());
     }
-    let failed = |source| MaterializeError::Checkout { commit: id.commit, source };
+    let failed = |source| MaterializeError::Checkout {
+        commit: id.commit,
+        source,
+    };
     // Made beside it and renamed over the empty one: a crash must not leave a part, which would count as seeded.
     stateroot.remove_all(layout::VAR_SEED)?;
     match checkout::find(&lock.repo, id.commit, VAR) {
         Ok(tree @ Target::Directory { .. }) => {
-            let options = CheckoutOptions { links: Links::Copy, ..CheckoutOptions::default() };
-            checkout::checkout(&lock.repo, &tree, &stateroot, layout::VAR_SEED, &options, sink).map_err(failed)?;
+            let options = CheckoutOptions {
+                links: Links::Copy,
+                ..CheckoutOptions::default()
+            };
+            checkout::checkout(
+                &lock.repo,
+                &tree,
+                &stateroot,
+                layout::VAR_SEED,
+                &options,
+                sink,
+            )
+            .map_err(failed)?;
         }
         Ok(Target::File { .. }) | Err(CheckoutError::NoSuchPath { .. }) => {
             stateroot.create_dir(layout::VAR_SEED, 0o755)?;
@@ -248,7 +296,9 @@ fn forget_update_stamps(lock: &SysrootLock, id: &DeploymentId, root: &Dir) -> Re
         etc.unlink_optional(UPDATED)?;
     }
     // The running system's /var may be a file system of its own, mounted over the stateroot's.
-    let running = lock.booted().is_some_and(|booted| booted.id.stateroot == id.stateroot);
+    let running = lock
+        .booted()
+        .is_some_and(|booted| booted.id.stateroot == id.stateroot);
     let var = match running {
         true => Dir::open_ambient(&lock.host.var)?,
         false => lock.ostree.open_dir(Trusted(layout::var(&id.stateroot)))?,
@@ -259,7 +309,8 @@ fn forget_update_stamps(lock: &SysrootLock, id: &DeploymentId, root: &Dir) -> Re
 
 /// Makes the directories of a writable layer that is dropped at the next boot.
 fn make_backing(lock: &SysrootLock, id: &DeploymentId, root: &Dir) -> Result<(), FsError> {
-    lock.ostree.ensure_dir(Trusted(layout::backing(&id.stateroot)), 0o700)?;
+    lock.ostree
+        .ensure_dir(Trusted(layout::backing(&id.stateroot)), 0o700)?;
     lock.ostree.ensure_dir(Trusted(id.backing_path()), 0o700)?;
     let backing = lock.ostree.open_dir(Trusted(id.backing_path()))?;
     backing.ensure_dir(layout::ROOT_TRANSIENT, 0o700)?;

@@ -11,10 +11,19 @@ use crate::sysroot::{Sysroot, SysrootError};
 const MAX_BYTES: u64 = 64 << 20;
 
 /// Writes the record of a deployment.
-pub(crate) fn write(lock: &SysrootLock, id: &DeploymentId, report: &MergeReport) -> Result<(), FsError> {
+pub(crate) fn write(
+    lock: &SysrootLock,
+    id: &DeploymentId,
+    report: &MergeReport,
+) -> Result<(), FsError> {
     let mut text = serde_json::to_vec_pretty(report).expect("a report has text keys alone");
     text.push(b'\n');
-    lock.ostree.write_atomic(Trusted(id.merge_report_path()), text, 0o644, Durability::Cached)
+    lock.ostree.write_atomic(
+        Trusted(id.merge_report_path()),
+        text,
+        0o644,
+        Durability::Cached,
+    )
 }
 
 /// Reads the record of a deployment; `None` if nothing was merged, or another program deployed it.
@@ -23,9 +32,13 @@ pub(crate) fn write(lock: &SysrootLock, id: &DeploymentId, report: &MergeReport)
 /// [`SysrootError::Damaged`] if it is no record.
 pub fn read(sysroot: &Sysroot, id: &DeploymentId) -> Result<Option<MergeReport>, SysrootError> {
     let path = id.merge_report_path();
-    let Some(text) = sysroot.ostree.read_optional(Trusted(&path), MAX_BYTES)? else { return Ok(None) };
-    serde_json::from_slice(&text).map(Some).map_err(|error| SysrootError::Damaged {
-        path: format!("{}/{path}", layout::OSTREE),
-        reason: error.to_string(),
-    })
+    let Some(text) = sysroot.ostree.read_optional(Trusted(&path), MAX_BYTES)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&text)
+        .map(Some)
+        .map_err(|error| SysrootError::Damaged {
+            path: format!("{}/{path}", layout::OSTREE),
+            reason: error.to_string(),
+        })
 }

@@ -9,6 +9,8 @@ use ostler_format::{Annotate, CommitId, Metadata, Value};
 use serde_json::{Map, Value as Json, json};
 
 use crate::deployment::Deployment;
+use crate::etc_merge::MergeReport;
+use crate::merge_record;
 use crate::sysroot::{Sysroot, SysrootError};
 
 /// The deployments of a system root, in boot order.
@@ -33,6 +35,8 @@ pub struct DeploymentStatus {
     pub commit: Option<CommitStatus>,
     /// What the origin follows, as text.
     pub origin: Option<String>,
+    /// What the merge of its `/etc` did; `None` if it was not recorded.
+    pub merge: Option<MergeReport>,
 }
 
 /// What a commit says of itself.
@@ -66,6 +70,7 @@ impl Status {
                 rollback: rollback == Some(index),
                 commit: commit_status(sysroot, deployment.id.commit),
                 origin: origin_text(deployment),
+                merge: merge_record::read(sysroot, &deployment.id)?,
                 deployment: deployment.clone(),
             })
         };
@@ -224,6 +229,11 @@ impl DeploymentStatus {
                 Some(metadata_json(&commit.metadata)),
             );
         }
+        let merge = self
+            .merge
+            .as_ref()
+            .and_then(|merge| serde_json::to_value(merge).ok());
+        insert_some(&mut keys, "etc-merge", merge);
         keys
     }
 }

@@ -49,16 +49,7 @@ pub(super) fn same_entry(now: &Deployment, next: &Deployment, versions: &Version
     now.bootcsum == next.bootcsum
         && now.overlay_initrds == next.overlay_initrds
         && now.chosen_kargs() == next.chosen_kargs()
-        && annotations(now).eq(annotations(next))
+        && now.annotations() == next.annotations()
         && versions.of(now) == versions.of(next)
         && now.id.stateroot == next.id.stateroot
-}
-
-/// The keys of an entry that neither this program nor the boot loader knows.
-fn annotations(deployment: &Deployment) -> impl Iterator<Item = &(String, String)> {
-    deployment
-        .entry
-        .other
-        .iter()
-        .filter(|(key, _)| key.starts_with("x-"))
 }

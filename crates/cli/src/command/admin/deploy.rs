@@ -2,7 +2,18 @@
 
 use std::path::PathBuf;
 
-use crate::grammar::SysrootOption;
+use anyhow::Context as _;
+use ostler_deploy::deploy::{self, DeployOptions, MergeFrom, Prune};
+use ostler_deploy::kargs::{Base, KargsWish};
+use ostler_deploy::plan::{Position, Retain};
+use ostler_format::origin::Source;
+use ostler_format::{Origin, Refspec};
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, SysrootOption, Verb};
+use crate::report::usage;
 
 /// Options of `admin deploy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -67,4 +78,95 @@ pub(crate) struct Deploy {
     /// Ref, `REMOTE:REF` or commit
     #[arg(value_name = "REFSPEC", required = true)]
     pub(crate) refspec: String,
+}
+
+impl Verb for Deploy {
+    const NAME: &'static str = "deploy";
+    const ABOUT: &'static str = "Make a commit the next boot";
+    const OPERANDS: &'static str = "REFSPEC";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "admin deploy --stateroot=os origin:os/stable",
+            says: "deploy the newest commit that is here",
+        },
+        Example {
+            call: "admin deploy --karg=quiet origin:os/stable",
+            says: "with one more kernel argument",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        self.check()?;
+        let options = self.options()?;
+        let mut lock = system::lock(context, &self.sysroot)?;
+        let commit = lock.repo().resolve(&self.refspec)?;
+        let sink = ostler_store::progress::Silent;
+        let deployed = system::advised(deploy::deploy(&mut lock, commit, &options, &sink))?;
+        system::tell_deployed(context, &deployed)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Deploy {
+    fn check(&self) -> anyhow::Result<()> {
+        if self.karg_none && !self.karg_delete.is_empty() {
+            return Err(usage("can't specify both --karg-none and --karg-delete"));
+        }
+        if self.no_merge && !self.karg_delete.is_empty() {
+            return Err(usage("can't specify both --no-merge and --karg-delete"));
+        }
+        Ok(())
+    }
+
+    fn options(&self) -> anyhow::Result<DeployOptions> {
+        let base = match (self.karg_none, self.karg_proc_cmdline) {
+            (true, _) => Base::Empty,
+            (false, true) => Base::RunningKernel,
+            (false, false) => Base::Inherited,
+        };
+        Ok(DeployOptions {
+            stateroot: system::stateroot(self.stateroot.as_deref())?,
+            origin: Some(self.origin()?),
+            kargs: KargsWish {
+                base,
+                set: self.karg.clone(),
+                append: self.karg_append.clone(),
+                delete: self.karg_delete.clone(),
+            },
+            merge: if self.no_merge {
+                MergeFrom::Nothing
+            } else {
+                MergeFrom::Current
+            },
+            retain: Retain {
+                all: self.retain,
+                pending: self.retain_pending,
+                rollback: self.retain_rollback,
+            },
+            position: if self.not_as_default {
+                Position::AfterCurrent
+            } else {
+                Position::Default
+            },
+            overlay_initrds: self.overlay_initrd.clone(),
+            prune: if self.no_prune {
+                Prune::Nothing
+            } else {
+                Prune::Objects
+            },
+        })
+    }
+
+    fn origin(&self) -> anyhow::Result<Origin> {
+        match &self.origin_file {
+            Some(path) => {
+                let text =
+                    std::fs::read(path).with_context(|| format!("reading `{}`", path.display()))?;
+                Ok(Origin::parse(&text)?)
+            }
+            None => Ok(Origin::new(&Source::Refspec(Refspec::parse(
+                &self.refspec,
+            )?))?),
+        }
+    }
 }

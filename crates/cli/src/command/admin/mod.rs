@@ -30,6 +30,7 @@ pub(crate) static ADMIN: Group = Group {
             heading: "Deployments",
             nodes: &[
                 verb::<status::Status>(),
+                verb::<deploy::Deploy>(),
                 verb::<undeploy::Undeploy>(),
                 verb::<set_default::SetDefault>(),
                 verb::<pin::Pin>(),

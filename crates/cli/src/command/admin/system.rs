@@ -1,5 +1,7 @@
 //! The system root that a verb works on.
 
+use ostler_deploy::deploy::Deployed;
+use ostler_deploy::etc_merge::MergeReport;
 use ostler_deploy::publish::Published;
 use ostler_deploy::{Advice, Settings, Sysroot, SysrootLock};
 use ostler_format::StaterootName;
@@ -51,6 +53,32 @@ where
 /// Parses the name of a stateroot that may be given.
 pub(crate) fn stateroot(given: Option<&str>) -> anyhow::Result<Option<StaterootName>> {
     Ok(given.map(StaterootName::new).transpose()?)
+}
+
+/// Tells what a new deployment is, and what its merge of `/etc` did.
+pub(crate) fn tell_deployed(context: &Context, deployed: &Deployed) -> anyhow::Result<()> {
+    if let Some(merge) = &deployed.merge {
+        tell_merge(context, merge)?;
+    }
+    tell_published(context, deployed.published.as_ref())
+}
+
+/// Tells what the merge of `/etc` did: counts, and each path that deserves a look.
+fn tell_merge(context: &Context, merge: &MergeReport) -> anyhow::Result<()> {
+    let (modified, removed, added) = (merge.modified, merge.removed, merge.added);
+    let counts =
+        format!("Copying /etc changes: {modified} modified, {removed} removed, {added} added");
+    match context.personality {
+        Personality::Ostree => context.printer.line(counts)?,
+        Personality::Ostler | Personality::RpmOstree => context.printer.note(counts),
+    }
+    for conflict in &merge.conflicts {
+        context.printer.warning(conflict);
+    }
+    for odd in &merge.odd {
+        context.printer.warning(odd);
+    }
+    Ok(())
 }
 
 /// Tells what became of the boot order, as the name that the program was called by does.

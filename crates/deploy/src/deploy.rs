@@ -1,0 +1,194 @@
+//! A commit becomes the next boot: checked, made, published, and what it replaces removed.
+
+use std::path::PathBuf;
+
+use ostler_format::kargs::KargsError;
+use ostler_format::{Checksum, CommitId, KernelArgs, Origin, StaterootName};
+use ostler_store::progress::Sink;
+
+use crate::cleanup::{self, CleanupError};
+use crate::deployment::Deployment;
+use crate::etc_merge::MergeReport;
+use crate::kargs::KargsWish;
+use crate::layout::DeploymentId;
+use crate::lock::SysrootLock;
+use crate::materialize::{self, MaterializeError, Request};
+use crate::order;
+use crate::overlay::{self, OverlayError};
+use crate::plan::{self, PlanError, Position, Retain, Wish};
+use crate::publish::{self, PublishError, Published};
+use crate::sysroot::SysrootError;
+
+/// A commit could not be deployed; the old boot order is in place unless only the cleanup failed.
+#[derive(Debug, thiserror::Error)]
+pub enum DeployError {
+    /// The system root.
+    #[error(transparent)]
+    Sysroot(#[from] SysrootError),
+    /// The kernel arguments.
+    #[error(transparent)]
+    Kargs(#[from] KargsError),
+    /// An initrd that should be added.
+    #[error(transparent)]
+    Overlay(#[from] OverlayError),
+    /// The deployment itself.
+    #[error(transparent)]
+    Materialize(#[from] MaterializeError),
+    /// The boot order.
+    #[error(transparent)]
+    Plan(#[from] PlanError),
+    /// Its publication.
+    #[error(transparent)]
+    Publish(#[from] PublishError),
+    /// What it replaced.
+    #[error("performing cleanup: {0}")]
+    Cleanup(#[from] CleanupError),
+}
+
+/// Whose `/etc` and kernel arguments a new deployment takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MergeFrom {
+    /// The booted deployment's, or else the first one's of the stateroot.
+    #[default]
+    Current,
+    /// Nobody's: the commit's own `/etc`, and no arguments.
+    Nothing,
+}
+
+/// Whether objects that nothing needs any more are removed afterwards.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Prune {
+    /// They are.
+    #[default]
+    Objects,
+    /// They stay.
+    Nothing,
+}
+
+/// How a commit is deployed.
+#[derive(Clone, Debug)]
+pub struct DeployOptions {
+    /// The stateroot; `None` is the booted one.
+    pub stateroot: Option<StaterootName>,
+    /// Where the commit came from, and what an upgrade follows.
+    pub origin: Option<Origin>,
+    /// The kernel arguments.
+    pub kargs: KargsWish,
+    /// `/etc`, and the arguments to start with.
+    pub merge: MergeFrom,
+    /// What stays beside it.
+    pub retain: Retain,
+    /// Where it goes.
+    pub position: Position,
+    /// Files with initrds that are added to its own.
+    pub overlay_initrds: Vec<PathBuf>,
+    /// Objects that nothing needs.
+    pub prune: Prune,
+}
+
+impl Default for DeployOptions {
+    fn default() -> Self {
+        Self {
+            stateroot: None,
+            origin: None,
+            kargs: KargsWish::default(),
+            merge: MergeFrom::Current,
+            retain: Retain::default(),
+            position: Position::Default,
+            overlay_initrds: Vec::new(),
+            prune: Prune::Objects,
+        }
+    }
+}
+
+/// What became of a deployment.
+#[derive(Clone, Debug)]
+pub struct Deployed {
+    /// Its name.
+    pub id: DeploymentId,
+    /// What the merge of `/etc` did; `None` if there was nothing to merge with.
+    pub merge: Option<MergeReport>,
+    /// The publication.
+    pub published: Option<Published>,
+}
+
+/// Deploys a commit that is whole in the repository.
+///
+/// # Errors
+/// [`DeployError`]; the same call again starts anew.
+pub fn deploy(
+    lock: &mut SysrootLock,
+    commit: CommitId,
+    options: &DeployOptions,
+    sink: &dyn Sink,
+) -> Result<Deployed, DeployError> {
+    let prepared = prepare(lock, commit, options)?;
+    cleanup::leftovers(lock)?;
+    let deployment = materialize::check_out(lock, &prepared.request, sink)?;
+    let merge = materialize::finish(lock, &deployment, prepared.merge.as_ref())?;
+    let index = |id: &DeploymentId| lock.deployments.iter().position(|now| now.id == *id);
+    let wish = Wish::Add {
+        stateroot: prepared.request.stateroot.to_string(),
+        merge: prepared.merge.as_ref().and_then(index),
+        retain: options.retain,
+        position: options.position,
+    };
+    let id = deployment.id.clone();
+    let published = place(lock, deployment, &wish)?;
+    match options.prune {
+        Prune::Objects => cleanup::full(lock)?,
+        Prune::Nothing => cleanup::leftovers(lock)?,
+    };
+    Ok(Deployed {
+        id,
+        merge,
+        published,
+    })
+}
+
+/// Publishes a boot order with a new deployment in it.
+pub(crate) fn place(
+    lock: &mut SysrootLock,
+    deployment: Deployment,
+    wish: &Wish,
+) -> Result<Option<Published>, DeployError> {
+    let order = plan::plan(&lock.slots(), wish)?;
+    let next = order::arrange(&lock.deployments, &order, Some(&deployment));
+    Ok(publish::publish(lock, &next)?)
+}
+
+/// What is known of a deployment before anything is written.
+pub(crate) struct Prepared {
+    pub(crate) request: Request,
+    pub(crate) merge: Option<DeploymentId>,
+}
+
+pub(crate) fn prepare(
+    lock: &SysrootLock,
+    commit: CommitId,
+    options: &DeployOptions,
+) -> Result<Prepared, DeployError> {
+    let stateroot = lock.stateroot_or_booted(options.stateroot.as_ref())?;
+    lock.require_stateroot(&stateroot)?;
+    let merge = match options.merge {
+        MergeFrom::Current => lock.merge_source(&stateroot),
+        MergeFrom::Nothing => None,
+    };
+    let inherited = merge.map(|deployment| &deployment.entry.options);
+    let kargs: KernelArgs = options
+        .kargs
+        .apply(inherited, &lock.host.kernel_command_line)?;
+    let overlay_initrds: Vec<Checksum> = overlay::stage(lock, &options.overlay_initrds)?;
+    let annotations = merge.map(Deployment::annotations).unwrap_or_default();
+    Ok(Prepared {
+        merge: merge.map(|deployment| deployment.id.clone()),
+        request: Request {
+            stateroot,
+            commit,
+            origin: options.origin.clone(),
+            kargs,
+            annotations,
+            overlay_initrds,
+        },
+    })
+}
