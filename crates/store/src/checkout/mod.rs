@@ -64,7 +64,7 @@ pub enum Links {
 }
 
 /// Which files are left out.
-pub type Filter = dyn Fn(&str) -> bool + Sync;
+pub type Filter<'f> = dyn Fn(&str) -> bool + Sync + 'f;
 
 /// How a checkout is made.
 #[derive(Clone, Default)]
@@ -86,7 +86,7 @@ pub struct CheckoutOptions<'f> {
     /// Make the tree durable before returning.
     pub fsync: bool,
     /// Called with the absolute path within the commit of each file and directory; what gives true is left out.
-    pub skip: Option<&'f Filter>,
+    pub skip: Option<&'f Filter<'f>>,
 }
 
 /// What a checkout made.

@@ -1,9 +1,23 @@
 //! `checkout`: a commit's tree as files.
 
-use std::path::PathBuf;
+use std::collections::HashSet;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, bail};
+use ostler_fs::Dir;
+use ostler_store::Repo;
+use ostler_store::checkout::{
+    self, CheckoutError, CheckoutOptions, Links, Overwrite, Ownership, Target,
+};
 
 use crate::command::values::parse_boolean;
-use crate::grammar::RepoOption;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+
+/// The longest list of checkouts, or of paths to leave out, that is read.
+const MAX_LIST: u64 = 64 << 20;
 
 /// Options of `checkout`.
 #[derive(clap::Args, Clone, Debug)]
@@ -71,4 +85,186 @@ pub(crate) struct Checkout {
     /// Directory to write (defaults to the commit's name)
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: Option<PathBuf>,
+}
+
+impl Verb for Checkout {
+    const NAME: &'static str = "checkout";
+    const ABOUT: &'static str = "Write a commit's tree as files";
+    const OPERANDS: &'static str = "COMMIT [DESTINATION]";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "checkout --repo=repo -H os/stable rootfs",
+            says: "a tree of hard links, made in an instant; never write into its files",
+        },
+        Example {
+            call: "checkout --repo=repo -U --subpath=/usr/share/doc os/stable docs",
+            says: "one directory, as the calling user",
+        },
+        Example {
+            call: "checkout --repo=repo --union os/extra rootfs",
+            says: "another tree over the first",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        let skip_list = self.skip_list.as_deref().map(read_skip_list).transpose()?;
+        let skip = |path: &str| skip_list.as_ref().is_some_and(|list| list.contains(path));
+        let mut options = self.options()?;
+        if skip_list.is_some() {
+            options.skip = Some(&skip);
+        }
+        if self.from_stdin || self.from_file.is_some() {
+            return self.run_many(context, &repo, &options);
+        }
+        let commit = repo.resolve(&self.commit)?;
+        let destination = match &self.destination {
+            Some(path) => path.clone(),
+            None => PathBuf::from(commit.to_string()),
+        };
+        let subpath = self.subpath.as_deref().map_or(Ok("/"), utf8)?;
+        self.one(context, &repo, commit, subpath, &destination, &options)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Checkout {
+    fn options(&self) -> anyhow::Result<CheckoutOptions<'static>> {
+        if self.require_hardlinks && self.force_copy {
+            bail!("Cannot specify both --require-hardlinks and --force-copy");
+        }
+        if self.union_identical && !self.require_hardlinks {
+            bail!("--union-identical requires --require-hardlinks");
+        }
+        let overwrite = match (self.union, self.union_add, self.union_identical) {
+            (false, false, false) => Overwrite::Refuse,
+            (true, false, false) => Overwrite::Union,
+            (false, true, false) => Overwrite::Add,
+            (false, false, true) => Overwrite::Identical,
+            (true, true, _) => bail!("Cannot specify both --union and --union-add"),
+            (true, _, true) => bail!("Cannot specify both --union and --union-identical"),
+            (_, true, true) => bail!("Cannot specify both --union-add and --union-identical"),
+        };
+        Ok(CheckoutOptions {
+            ownership: if self.user_mode {
+                Ownership::User
+            } else {
+                Ownership::Commit
+            },
+            overwrite,
+            links: match (self.require_hardlinks, self.force_copy) {
+                (true, _) => Links::Require,
+                (_, true) => Links::Copy,
+                _ => Links::Prefer,
+            },
+            canonical_dirs: self.bareuseronly_dirs,
+            whiteouts: self.whiteouts,
+            passthrough_whiteouts: self.process_passthrough_whiteouts,
+            use_cache: !self.disable_cache,
+            fsync: self.fsync.unwrap_or(false),
+            skip: None,
+        })
+    }
+
+    /// Reads pairs of commit and subpath, each ended by a NUL, and checks all out into one destination.
+    fn run_many(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        options: &CheckoutOptions<'_>,
+    ) -> anyhow::Result<Exit> {
+        if self.destination.is_some() {
+            bail!("With --from-stdin or --from-file, the one operand is the destination");
+        }
+        let mut list = Vec::new();
+        match &self.from_file {
+            Some(path) => {
+                let file = std::fs::File::open(path)
+                    .with_context(|| format!("opening `{}`", path.display()))?;
+                file.take(MAX_LIST).read_to_end(&mut list)?;
+            }
+            None => drop(
+                std::io::stdin()
+                    .lock()
+                    .take(MAX_LIST)
+                    .read_to_end(&mut list)?,
+            ),
+        }
+        let text = std::str::from_utf8(&list).context("the list of checkouts is not UTF-8")?;
+        let mut parts = text.split_terminator('\0');
+        while let Some(commit) = parts.next() {
+            let Some(subpath) = parts.next() else {
+                bail!("`{commit}` has no subpath after it")
+            };
+            let commit = repo.resolve(commit)?;
+            self.one(
+                context,
+                repo,
+                commit,
+                subpath,
+                Path::new(&self.commit),
+                options,
+            )?;
+        }
+        Ok(Exit::Done)
+    }
+
+    fn one(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        commit: ostler_format::CommitId,
+        subpath: &str,
+        destination: &Path,
+        options: &CheckoutOptions<'_>,
+    ) -> anyhow::Result<()> {
+        let target: Target = match checkout::find(repo, commit, subpath) {
+            Err(CheckoutError::NoSuchPath { .. }) if self.allow_noent => return Ok(()),
+            found => found?,
+        };
+        let (parent, name) = split(destination)?;
+        let sink = context.sink();
+        checkout::checkout(repo, &target, &parent, &name, options, sink.as_ref())?;
+        Ok(())
+    }
+}
+
+/// Opens the directory that holds (or will hold) the destination.
+fn split(destination: &Path) -> anyhow::Result<(Dir, String)> {
+    let (parent, name) = match (destination.parent(), destination.file_name()) {
+        (Some(parent), Some(name)) => (parent.to_owned(), utf8(Path::new(name))?.to_owned()),
+        // `.`, `..` and `/` have no name of their own: name them by where they are.
+        _ => {
+            let path = destination.canonicalize()?;
+            match (path.parent(), path.file_name()) {
+                (Some(parent), Some(name)) => {
+                    (parent.to_owned(), utf8(Path::new(name))?.to_owned())
+                }
+                _ => bail!("`{}` cannot be a destination", destination.display()),
+            }
+        }
+    };
+    let parent = if parent.as_os_str().is_empty() {
+        PathBuf::from(".")
+    } else {
+        parent
+    };
+    Ok((Dir::open_ambient(&parent)?, name))
+}
+
+fn read_skip_list(path: &Path) -> anyhow::Result<HashSet<String>> {
+    let mut text = String::new();
+    let file =
+        std::fs::File::open(path).with_context(|| format!("opening `{}`", path.display()))?;
+    file.take(MAX_LIST).read_to_string(&mut text)?;
+    Ok(text
+        .lines()
+        .filter(|line| !line.is_empty())
+        .map(str::to_owned)
+        .collect())
+}
+
+fn utf8(path: &Path) -> anyhow::Result<&str> {
+    path.to_str()
+        .with_context(|| format!("`{}` is not UTF-8", path.display()))
 }

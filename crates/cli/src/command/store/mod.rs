@@ -27,6 +27,7 @@ use crate::grammar::{Node, verb};
 /// All of them, in the order in which they are listed.
 pub(crate) const VERBS: &[Node] = &[
     verb::<cat::Cat>(),
+    verb::<checkout::Checkout>(),
     verb::<checksum::Checksum>(),
     verb::<config::Config>(),
     verb::<init::Init>(),
