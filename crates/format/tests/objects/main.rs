@@ -7,6 +7,7 @@ mod gvariant_crate;
 mod mutations;
 mod round_trips;
 mod samples;
+mod spec;
 mod text;
 mod world;
 

@@ -68,6 +68,13 @@ fn a_given_type_decides_what_the_text_leaves_open() {
 }
 
 #[test]
+fn text_never_makes_a_string_with_nul_in_it() {
+    for text in ["'\0'", "'\\\0'", "'\\u0000'", "'\\U00000000'"] {
+        assert!(Value::parse_text(None, text).is_err(), "{text:?}");
+    }
+}
+
+#[test]
 fn deep_text_is_refused_and_does_not_overflow_the_stack() {
     for (open, close) in [
         ("[", "]"),

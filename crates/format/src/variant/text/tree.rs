@@ -189,6 +189,7 @@ fn unescape(token: &str, at: usize) -> Result<String, TextError> {
             'u' => 4,
             'U' => 8,
             '\n' => continue,
+            '\0' => return Err(error(at, "NUL in text")),
             _ => {
                 out.push(short_escape(letter));
                 continue;
