@@ -4,6 +4,7 @@ mod content;
 mod list;
 mod physical;
 mod read;
+mod stat;
 mod verify;
 
 pub use content::FileObject;

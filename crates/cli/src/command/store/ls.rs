@@ -1,7 +1,13 @@
 //! `ls`: files of a commit.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use anyhow::Context as _;
-use ostler_format::{Annotate, DirMeta, DirMetaId, DirTreeId, FileId, Type, Value, Xattrs};
+use ostler_format::{
+    Annotate, DirMeta, DirMetaId, DirTreeId, FileHeader, FileId, Type, Value, Xattrs,
+};
 use ostler_store::Repo;
 
 use super::tree_path::{Found, find, normalize};
@@ -65,6 +71,7 @@ impl Verb for Ls {
             repo: &repo,
             options: &self,
             context,
+            known_dirs: RefCell::default(),
         };
         for path in paths {
             let found =
@@ -88,6 +95,8 @@ struct Lister<'a> {
     repo: &'a Repo,
     options: &'a Ls,
     context: &'a Context,
+    /// A tree has thousands of directories and a handful of owners and modes.
+    known_dirs: RefCell<HashMap<DirMetaId, Rc<DirMeta>>>,
 }
 
 impl Lister<'_> {
@@ -112,18 +121,29 @@ impl Lister<'_> {
         if self.options.nul_filenames_only {
             return self.name_only(path);
         }
+        let known = self.known_dirs.borrow().get(&meta).cloned();
+        let dirmeta = match known {
+            Some(dirmeta) => dirmeta,
+            None => {
+                let dirmeta = Rc::new(self.repo.read_dirmeta(meta)?);
+                self.known_dirs
+                    .borrow_mut()
+                    .insert(meta, Rc::clone(&dirmeta));
+                dirmeta
+            }
+        };
         let DirMeta {
             uid,
             gid,
             mode,
             xattrs,
-        } = self.repo.read_dirmeta(meta)?;
+        } = &*dirmeta;
         let checksums = if self.options.checksum {
             format!("{tree} {meta} ")
         } else {
             String::new()
         };
-        let xattrs = self.xattrs(&xattrs);
+        let xattrs = self.xattrs(xattrs);
         let permissions = mode & 0o7777;
         self.context.printer.line(format_args!(
             "d{permissions:05o} {uid} {gid} {:6} {checksums}{xattrs}{path}",
@@ -136,25 +156,30 @@ impl Lister<'_> {
         if self.options.nul_filenames_only {
             return self.name_only(path);
         }
-        let object = self.repo.open_file_object(id)?;
-        let header = &object.header;
-        let kind = if object.is_symlink() { 'l' } else { '-' };
+        let (header, size) = if self.options.xattrs {
+            let object = self.repo.open_file_object(id)?;
+            (object.header, object.size)
+        } else {
+            self.repo.stat_file_object(id)?
+        };
+        let FileHeader {
+            uid,
+            gid,
+            mode,
+            symlink_target,
+            xattrs,
+        } = &header;
+        let kind = if header.is_symlink() { 'l' } else { '-' };
+        let permissions = mode & 0o7777;
         let checksum = if self.options.checksum {
             format!("{id} ")
         } else {
             String::new()
         };
-        let target = match object.is_symlink() {
-            true => format!(" -> {}", header.symlink_target),
-            false => String::new(),
-        };
+        let xattrs = self.xattrs(xattrs);
+        let arrow = if header.is_symlink() { " -> " } else { "" };
         self.context.printer.line(format_args!(
-            "{kind}{:05o} {} {} {:6} {checksum}{}{path}{target}",
-            header.mode & 0o7777,
-            header.uid,
-            header.gid,
-            object.size,
-            self.xattrs(&header.xattrs),
+            "{kind}{permissions:05o} {uid} {gid} {size:6} {checksum}{xattrs}{path}{arrow}{symlink_target}"
         ))?;
         Ok(())
     }
