@@ -1,8 +1,10 @@
 //! Free-form metadata, `a{sv}`: of commits, detached, of summaries.
 
+use std::collections::HashMap;
+
 use crate::dirmeta::check_size;
 use crate::error::{InObject as _, ObjectError};
-use crate::variant::{Type, Value};
+use crate::variant::{Type, Value, glib_order};
 
 const OBJECT: &str = "metadata";
 
@@ -109,6 +111,41 @@ impl Metadata {
         let (_, value) = self.0.remove(index);
         self.0.retain(|(k, _)| k != key);
         Some(value)
+    }
+
+    /// Puts the entries into the order in which libostree writes those dicts that it builds through a hash table.
+    ///
+    /// The entries must be in the order in which libostree adds them. Of a key that occurs twice the last value stays,
+    /// as in such a table. These dicts are the facts of a summary and of the refs in it, its list of static deltas, a
+    /// delta index, and the metadata of a commit made with `--bootable`.
+    ///
+    /// To a summary libostree adds the caller's keys, `ostree.static-deltas`, and of `ostree.summary.` `last-modified`,
+    /// `mode`, `tombstone-commits`, `indexed-deltas`, `collection-id`, `collection-map`. To a bootable commit: the
+    /// caller's keys, `ostree.ref-binding`, `ostree.collection-binding`, `ostree.bootable`, `ostree.linux`;
+    /// `ostree.sizes` follows behind, not by the table.
+    pub fn into_hash_order(self) -> Self {
+        let mut places = HashMap::new();
+        let mut entries: Vec<(String, Value)> = Vec::with_capacity(self.0.len());
+        for (key, value) in self.0 {
+            match places.get(&key) {
+                Some(&place) => {
+                    let entry: &mut (String, Value) = &mut entries[place];
+                    entry.1 = value;
+                }
+                None => {
+                    places.insert(key.clone(), entries.len());
+                    entries.push((key, value));
+                }
+            }
+        }
+        let order = glib_order(entries.iter().map(|(key, _)| key.as_str()));
+        let mut entries: Vec<Option<(String, Value)>> = entries.into_iter().map(Some).collect();
+        Self(
+            order
+                .into_iter()
+                .filter_map(|index| entries[index].take())
+                .collect(),
+        )
     }
 }
 

@@ -39,6 +39,25 @@ pub(crate) const METADATA: &[(&str, &str)] = &[
     ("bytes", "b'raw\\377'"),
 ];
 
+/// Keys that were added to the summary, in this order.
+pub(crate) const SUMMARY_FACTS: &[&str] = &[
+    "extra.key",
+    "a",
+    "b",
+    "zebra",
+    "org.example.long-key",
+    "x",
+    "é",
+    "k1",
+    "k2",
+    "k3",
+    "k4",
+    "k5",
+    "k6",
+    "k7",
+    "k8",
+];
+
 pub(crate) fn world() -> &'static World {
     static WORLD: OnceLock<World> = OnceLock::new();
     WORLD.get_or_init(|| {
@@ -231,10 +250,12 @@ impl World {
             "archive",
             &["static-delta", "generate", "--empty", "--to=os/empty"],
         );
-        self.ostree(
-            "archive",
-            &["summary", "-u", "--add-metadata=extra.key=uint32 7"],
-        );
+        let facts: Vec<String> = SUMMARY_FACTS
+            .iter()
+            .map(|key| format!("--add-metadata={key}=uint32 7"))
+            .collect();
+        let facts: Vec<&str> = facts.iter().map(String::as_str).collect();
+        self.ostree("archive", &[&["summary", "-u"], &facts[..]].concat());
         self.ostree("bare-user", &["pull-local", "archive", "os/main"]);
     }
 }
