@@ -5,18 +5,22 @@
 //! after it leaves objects that no ref names yet. The methods that write objects take `&self` and may be called from
 //! several threads.
 
+mod content_file;
+mod intake;
 mod publish;
 mod space;
 mod staging;
 mod write;
 
 use std::collections::BTreeMap;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use ostler_format::{CommitId, ObjectKind, ObjectName};
 use ostler_fs::{Dir, Trusted};
 
+pub(crate) use content_file::{ContentFile, Hashing};
+pub(crate) use intake::Intake;
 pub use space::format_size;
 pub use write::ContentWriter;
 
@@ -68,12 +72,9 @@ struct Counters {
 #[derive(Debug)]
 pub struct Transaction<'r> {
     repo: &'r Repo,
-    staging: Staging,
-    space: SpaceBudget,
+    intake: Intake,
     fsync: bool,
-    per_object_fsync: bool,
     refs: Mutex<BTreeMap<RefKey, Option<CommitId>>>,
-    counters: Counters,
     _lock: RepoLock,
 }
 
@@ -93,14 +94,20 @@ impl Repo {
         let per_object = options
             .per_object_fsync
             .unwrap_or(self.config().per_object_fsync);
+        let intake = Intake {
+            staging: Arc::new(staging),
+            space: Arc::new(space),
+            counters: Arc::default(),
+            mode: self.mode(),
+            fsverity: self.config().fsverity,
+            zlib_level: self.config().zlib_level,
+            per_object_fsync: fsync && per_object,
+        };
         Ok(Transaction {
             repo: self,
-            staging,
-            space,
+            intake,
             fsync,
-            per_object_fsync: fsync && per_object,
             refs: Mutex::default(),
-            counters: Counters::default(),
             _lock: lock,
         })
     }
@@ -118,12 +125,12 @@ impl<'r> Transaction<'r> {
     /// # Errors
     /// [`StoreError::Fs`].
     pub fn has(&self, name: &ObjectName) -> Result<bool, StoreError> {
-        Ok(self.staging.contains(name) || self.repo.has_object(name)?)
+        Ok(self.intake.staging.contains(name) || self.repo.has_object(name)?)
     }
 
     /// Whether the object is staged or in the repository itself, parents aside.
     pub(crate) fn has_own(&self, name: &ObjectName) -> Result<bool, StoreError> {
-        Ok(self.staging.contains(name) || self.repo.has_own_object(name)?)
+        Ok(self.intake.staging.contains(name) || self.repo.has_own_object(name)?)
     }
 
     /// Reads a metadata object, staged or not; `None` if nothing has it.
@@ -131,10 +138,11 @@ impl<'r> Transaction<'r> {
     /// # Errors
     /// [`StoreError::Fs`].
     pub fn read_metadata_optional(&self, name: &ObjectName) -> Result<Option<Vec<u8>>, StoreError> {
-        if self.staging.contains(name) {
+        if self.intake.staging.contains(name) {
             let path = name.loose_path(self.repo.mode().storage_form());
             return Ok(Some(
-                self.staging
+                self.intake
+                    .staging
                     .dir
                     .read(Trusted(&path), ostler_format::MAX_METADATA_SIZE)?,
             ));
@@ -148,11 +156,14 @@ impl<'r> Transaction<'r> {
     /// As [`Repo::open_file_object`].
     pub fn open_file_object(&self, id: ostler_format::FileId) -> Result<FileObject, StoreError> {
         let name = ObjectName::new(id.checksum(), ObjectKind::File);
-        if self.staging.contains(&name) {
+        if self.intake.staging.contains(&name) {
             let path = name.loose_path(self.repo.mode().storage_form());
-            if let Some(object) =
-                crate::object::open_file_object_at(self.repo, &self.staging.dir, &path, name)?
-            {
+            if let Some(object) = crate::object::open_file_object_at(
+                self.repo,
+                &self.intake.staging.dir,
+                &path,
+                name,
+            )? {
                 return Ok(object);
             }
         }
@@ -170,13 +181,19 @@ impl<'r> Transaction<'r> {
     /// Bytes of content that may still be written before `core.min-free-space-*` is reached.
     #[must_use]
     pub fn free_bytes(&self) -> u64 {
-        self.space.left()
+        self.intake.space.left()
     }
 
     /// Counts a content object whose id a cache knew.
     pub(crate) fn count_cache_hit(&self) {
-        self.counters.content_total.fetch_add(1, Ordering::Relaxed);
-        self.counters.cache_hits.fetch_add(1, Ordering::Relaxed);
+        self.intake
+            .counters
+            .content_total
+            .fetch_add(1, Ordering::Relaxed);
+        self.intake
+            .counters
+            .cache_hits
+            .fetch_add(1, Ordering::Relaxed);
     }
 
     /// What has been given and written so far.
@@ -184,17 +201,22 @@ impl<'r> Transaction<'r> {
     pub fn stats(&self) -> TransactionStats {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         TransactionStats {
-            metadata_objects_total: read(&self.counters.metadata_total),
-            metadata_objects_written: read(&self.counters.metadata_written),
-            content_objects_total: read(&self.counters.content_total),
-            content_objects_written: read(&self.counters.content_written),
-            content_bytes_written: read(&self.counters.content_bytes),
-            content_cache_hits: read(&self.counters.cache_hits),
+            metadata_objects_total: read(&self.intake.counters.metadata_total),
+            metadata_objects_written: read(&self.intake.counters.metadata_written),
+            content_objects_total: read(&self.intake.counters.content_total),
+            content_objects_written: read(&self.intake.counters.content_written),
+            content_bytes_written: read(&self.intake.counters.content_bytes),
+            content_cache_hits: read(&self.intake.counters.cache_hits),
         }
+    }
+
+    /// What threads that outlive no borrow need to write objects.
+    pub(crate) fn intake(&self) -> &Intake {
+        &self.intake
     }
 
     /// The directory in which temporary files of this transaction are made.
     pub(crate) fn staging_dir(&self) -> &Dir {
-        &self.staging.dir
+        &self.intake.staging.dir
     }
 }

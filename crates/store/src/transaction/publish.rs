@@ -23,14 +23,14 @@ impl Transaction<'_> {
     /// [`StoreError`]; the objects stay staged and the next transaction takes them over.
     pub fn commit(self) -> Result<TransactionStats, StoreError> {
         let stats = self.stats();
-        let names = self.staging.drain();
+        let names = self.intake.staging.drain();
         let (commits, others): (Vec<_>, Vec<_>) = names
             .into_iter()
             .partition(|name| matches!(name.kind, ObjectKind::Commit | ObjectKind::CommitMeta));
         let wrote = !(commits.is_empty() && others.is_empty());
-        if wrote && self.fsync && !self.per_object_fsync {
+        if wrote && self.fsync && !self.intake.per_object_fsync {
             // Before the moves: a name in `objects/` must never be seen without its data after a crash.
-            self.staging.dir.sync_file_system()?;
+            self.intake.staging.dir.sync_file_system()?;
         }
         self.move_objects(&others)?;
         if self.fsync && !others.is_empty() && !commits.is_empty() {
@@ -45,7 +45,7 @@ impl Transaction<'_> {
             crate::summary::regenerate(self.repo, &ostler_format::Metadata::default())?;
         }
         let repo = self.repo;
-        self.staging.remove()?;
+        self.intake.staging.remove()?;
         remove_leftovers(repo)?;
         Ok(stats)
     }
@@ -57,7 +57,7 @@ impl Transaction<'_> {
     /// # Errors
     /// [`StoreError::Fs`].
     pub fn abort(self) -> Result<(), StoreError> {
-        self.staging.remove()
+        self.intake.staging.remove()
     }
 
     fn move_objects(&self, names: &[ObjectName]) -> Result<(), StoreError> {
@@ -84,16 +84,17 @@ impl Transaction<'_> {
                 objects.ensure_dir(&prefix, 0o775)?;
             }
             if name.kind == ObjectKind::CommitMeta {
-                self.staging
+                self.intake
+                    .staging
                     .dir
                     .rename(Trusted(&path), objects, Trusted(&path))?;
-            } else if !self
-                .staging
-                .dir
-                .rename_noreplace(Trusted(&path), objects, Trusted(&path))?
-            {
+            } else if !self.intake.staging.dir.rename_noreplace(
+                Trusted(&path),
+                objects,
+                Trusted(&path),
+            )? {
                 // Another transaction brought it; its inode may already have hardlinks, so it stays.
-                self.staging.dir.unlink(Trusted(&path))?;
+                self.intake.staging.dir.unlink(Trusted(&path))?;
             }
         }
         Ok(())

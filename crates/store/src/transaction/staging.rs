@@ -131,8 +131,8 @@ impl Staging {
         names
     }
 
-    /// Removes the directory and its lock file, and lets go of the lock.
-    pub(crate) fn remove(self) -> Result<(), StoreError> {
+    /// Removes the directory and its lock file; the lock is let go of when this is dropped.
+    pub(crate) fn remove(&self) -> Result<(), StoreError> {
         self.tmp.remove_all(&self.name)?;
         self.tmp.unlink_optional(&lock_name(&self.name))?;
         Ok(())

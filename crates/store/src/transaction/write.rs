@@ -7,19 +7,14 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 
-use flate2::Compression;
-use flate2::write::DeflateEncoder;
 use ostler_format::{
-    Checksum, Commit, CommitId, FileHeader, FileId, Hasher, Metadata, ObjectKind, ObjectName,
+    Checksum, Commit, CommitId, FileHeader, FileId, Metadata, ObjectKind, ObjectName,
 };
-use ostler_fs::inode_flags::{self, Verity};
-use ostler_fs::{Access, LinkPolicy, TempFile, Timestamp, Trusted, file, unique_name, xattr};
+use ostler_fs::{LinkPolicy, TempFile};
 
 use super::Transaction;
-use crate::config::Tristate;
+use super::content_file::{ContentFile, Hashing};
 use crate::error::StoreError;
-use crate::mode::RepoMode;
-use crate::object::{USER_META_XATTR, physical_mode};
 
 /// Content up to this length is hashed in memory first, and written only if the repository lacks it.
 pub(crate) const SMALL_CONTENT: usize = 1 << 20;
@@ -55,7 +50,10 @@ impl Transaction<'_> {
     }
 
     fn write_metadata_named(&self, name: ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
-        self.counters.metadata_total.fetch_add(1, Ordering::Relaxed);
+        self.intake
+            .counters
+            .metadata_total
+            .fetch_add(1, Ordering::Relaxed);
         if self.has(&name)? {
             return Ok(());
         }
@@ -64,7 +62,8 @@ impl Transaction<'_> {
             .write_all_at(bytes, 0)
             .map_err(|e| StoreError::io(name.to_string(), e))?;
         self.link_temp(temp, name, LinkPolicy::KeepExisting)?;
-        self.counters
+        self.intake
+            .counters
             .metadata_written
             .fetch_add(1, Ordering::Relaxed);
         Ok(())
@@ -109,13 +108,16 @@ impl Transaction<'_> {
         hasher.update(content);
         let id = FileId::new(hasher.finish());
         let name = ObjectName::new(id.checksum(), ObjectKind::File);
-        self.counters.content_total.fetch_add(1, Ordering::Relaxed);
+        self.intake
+            .counters
+            .content_total
+            .fetch_add(1, Ordering::Relaxed);
         if self.has(&name)? {
             return Ok(id);
         }
         let mut writer = ContentWriter::begin(self, header, Some(content.len() as u64))?;
         writer.put(content)?;
-        writer.link(name)?;
+        writer.file.link(name)?;
         Ok(id)
     }
 
@@ -126,59 +128,15 @@ impl Transaction<'_> {
     pub fn write_symlink(&self, header: &FileHeader) -> Result<FileId, StoreError> {
         let id = header.file_id_of_symlink()?;
         let name = ObjectName::new(id.checksum(), ObjectKind::File);
-        self.counters.content_total.fetch_add(1, Ordering::Relaxed);
+        self.intake
+            .counters
+            .content_total
+            .fetch_add(1, Ordering::Relaxed);
         if self.has(&name)? {
             return Ok(id);
         }
-        let mode = self.repo.mode();
-        if mode.keeps_symlinks() {
-            self.stage_real_symlink(header, name)?;
-        } else {
-            let temp = self.new_temp(0o644)?;
-            let mut bytes = Vec::new();
-            if mode == RepoMode::Archive {
-                bytes = header.archive_prefix(0)?;
-            } else {
-                bytes.extend_from_slice(header.symlink_target.as_bytes());
-                bytes.push(0);
-                xattr::set(temp.file(), USER_META_XATTR, &header.to_user_meta()?)?;
-            }
-            temp.file()
-                .write_all_at(&bytes, 0)
-                .map_err(|e| StoreError::io(name.to_string(), e))?;
-            self.link_temp(temp, name, LinkPolicy::KeepExisting)?;
-        }
-        self.counters
-            .content_written
-            .fetch_add(1, Ordering::Relaxed);
+        self.intake.stage_symlink(header, name)?;
         Ok(id)
-    }
-
-    fn stage_real_symlink(&self, header: &FileHeader, name: ObjectName) -> Result<(), StoreError> {
-        let dir = &self.staging.dir;
-        let path = self.staging.path_for(&name)?;
-        let temp = unique_name(dir, |name| {
-            match dir.symlink(&header.symlink_target, name) {
-                Ok(()) => Ok(true),
-                Err(error) if error.is_already_exists() => Ok(false),
-                Err(error) => Err(error),
-            }
-        })?;
-        let finish = || -> Result<(), StoreError> {
-            if self.repo.mode() == RepoMode::Bare {
-                dir.set_owner(&temp, header.uid, header.gid)?;
-                for (key, value) in header.xattrs.iter() {
-                    dir.set_xattr(&temp, key, value)?;
-                }
-            }
-            dir.rename(&temp, dir, Trusted(&path))?;
-            Ok(())
-        };
-        finish().inspect_err(|_| {
-            let _ = dir.unlink_optional(&temp);
-        })?;
-        self.staging.note(name);
-        Ok(())
     }
 
     /// Starts writing content that is streamed; `expected_size` is what the space check counts ahead.
@@ -190,7 +148,10 @@ impl Transaction<'_> {
         header: &FileHeader,
         expected_size: Option<u64>,
     ) -> Result<ContentWriter<'_>, StoreError> {
-        self.counters.content_total.fetch_add(1, Ordering::Relaxed);
+        self.intake
+            .counters
+            .content_total
+            .fetch_add(1, Ordering::Relaxed);
         ContentWriter::begin(self, header, expected_size)
     }
 
@@ -240,7 +201,7 @@ impl Transaction<'_> {
 
     /// Makes a file without a name in the staging directory.
     pub(crate) fn new_temp(&self, mode: u32) -> Result<TempFile, StoreError> {
-        Ok(TempFile::new(&self.staging.dir, mode)?)
+        self.intake.new_temp(mode)
     }
 
     /// Gives a finished temporary file its object name.
@@ -250,34 +211,7 @@ impl Transaction<'_> {
         name: ObjectName,
         policy: LinkPolicy,
     ) -> Result<(), StoreError> {
-        if self.per_object_fsync {
-            temp.file()
-                .sync_all()
-                .map_err(|e| StoreError::io(name.to_string(), e))?;
-        }
-        let path = self.staging.path_for(&name)?;
-        temp.link_into(&self.staging.dir, Trusted(&path), policy)?;
-        if name.kind == ObjectKind::File {
-            self.enable_verity(&path)?;
-        }
-        self.staging.note(name);
-        Ok(())
-    }
-
-    fn enable_verity(&self, path: &str) -> Result<(), StoreError> {
-        let wanted = self.repo.config().fsverity;
-        if wanted == Tristate::No || self.repo.mode() == RepoMode::Archive {
-            return Ok(());
-        }
-        let object = self.staging.dir.open_file(Trusted(path), Access::Read)?;
-        match inode_flags::enable_verity(&object) {
-            Ok(Verity::Unsupported) if wanted == Tristate::Yes => {
-                Err(StoreError::VerityUnsupported)
-            }
-            Ok(_) => Ok(()),
-            Err(_) if wanted == Tristate::Maybe => Ok(()),
-            Err(e) => Err(e.into()),
-        }
+        self.intake.link_temp(temp, name, policy)
     }
 }
 
@@ -286,17 +220,7 @@ impl Transaction<'_> {
 /// Dropping it before [`ContentWriter::finish`] leaves nothing.
 pub struct ContentWriter<'t> {
     transaction: &'t Transaction<'t>,
-    header: FileHeader,
-    hasher: Hasher,
-    /// `None` once it is sealed.
-    body: Option<Body>,
-    written: u64,
-    reserved: u64,
-}
-
-enum Body {
-    Plain(TempFile),
-    Deflated(Box<DeflateEncoder<TempFile>>),
+    file: ContentFile,
 }
 
 impl<'t> ContentWriter<'t> {
@@ -305,30 +229,9 @@ impl<'t> ContentWriter<'t> {
         header: &FileHeader,
         expected_size: Option<u64>,
     ) -> Result<Self, StoreError> {
-        let mode = transaction.repo.mode();
-        physical_mode(mode, header)?;
-        let reserved = expected_size.unwrap_or(0);
-        transaction.space.take(reserved)?;
-        let temp = transaction.new_temp(0o600)?;
-        let body = if mode == RepoMode::Archive {
-            // The size is not known yet; `seal` writes the prefix again.
-            let prefix = header.archive_prefix(0)?;
-            let mut temp = temp;
-            temp.write_all(&prefix)
-                .map_err(|e| StoreError::io("writing content", e))?;
-            let level = Compression::new(transaction.repo.config().zlib_level);
-            Body::Deflated(Box::new(DeflateEncoder::new(temp, level)))
-        } else {
-            Body::Plain(temp)
-        };
-        Ok(Self {
-            transaction,
-            header: header.clone(),
-            hasher: header.hasher()?,
-            body: Some(body),
-            written: 0,
-            reserved,
-        })
+        let intake = transaction.intake.clone();
+        let file = ContentFile::begin(intake, header.clone(), expected_size, Hashing::Sha256)?;
+        Ok(Self { transaction, file })
     }
 
     /// Appends content.
@@ -336,18 +239,7 @@ impl<'t> ContentWriter<'t> {
     /// # Errors
     /// [`StoreError::MinFreeSpace`] once more than was reserved is written and no room is left; [`StoreError::Io`].
     pub fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
-        self.written += bytes.len() as u64;
-        if self.written > self.reserved {
-            self.transaction.space.take(self.written - self.reserved)?;
-            self.reserved = self.written;
-        }
-        self.hasher.update(bytes);
-        match &mut self.body {
-            Some(Body::Plain(temp)) => temp.write_all(bytes),
-            Some(Body::Deflated(encoder)) => encoder.write_all(bytes),
-            None => Err(io::Error::other("the content has ended")),
-        }
-        .map_err(|e| StoreError::io("writing content", e))
+        self.file.put(bytes)
     }
 
     /// Ends the content, gives the object its name, and returns its id and length.
@@ -355,13 +247,11 @@ impl<'t> ContentWriter<'t> {
     /// # Errors
     /// [`StoreError::Fs`], [`StoreError::Io`].
     pub fn finish(self) -> Result<(FileId, u64), StoreError> {
-        let id = FileId::new(self.hasher.clone().finish());
-        let name = ObjectName::new(id.checksum(), ObjectKind::File);
-        let written = self.written;
-        if self.transaction.has(&name)? {
-            return Ok((id, written));
+        let id = FileId::new(self.checksum());
+        let written = self.file.written();
+        if !self.transaction.has(&id.into())? {
+            self.file.link(id.into())?;
         }
-        self.link(name)?;
         Ok((id, written))
     }
 
@@ -370,81 +260,18 @@ impl<'t> ContentWriter<'t> {
     /// # Errors
     /// [`StoreError::ChecksumMismatch`]; nothing is left then.
     pub fn finish_expected(self, expected: FileId) -> Result<u64, StoreError> {
-        let actual = self.hasher.clone().finish();
-        let name = ObjectName::new(expected.checksum(), ObjectKind::File);
+        let actual = self.checksum();
         if actual != expected.checksum() {
+            let name = expected.into();
             return Err(StoreError::ChecksumMismatch { name, actual });
         }
-        let written = self.written;
-        if !self.transaction.has(&name)? {
-            self.link(name)?;
-        }
-        Ok(written)
+        Ok(self.finish()?.1)
     }
 
-    /// The content ended and was hashed to `name`.
-    fn link(mut self, name: ObjectName) -> Result<(), StoreError> {
-        let transaction = self.transaction;
-        let temp = self.seal()?;
-        transaction.link_temp(temp, name, LinkPolicy::KeepExisting)?;
-        transaction
-            .counters
-            .content_written
-            .fetch_add(1, Ordering::Relaxed);
-        transaction
-            .counters
-            .content_bytes
-            .fetch_add(self.written, Ordering::Relaxed);
-        // What was written now counts in the file system itself.
-        self.reserved = 0;
-        Ok(())
-    }
-
-    /// Ends the stream and puts the mode's metadata on the file.
-    fn seal(&mut self) -> Result<TempFile, StoreError> {
-        let io_error = |e| StoreError::io("writing content", e);
-        let mode = self.transaction.repo.mode();
-        let temp = match self.body.take() {
-            None => return Err(io_error(io::Error::other("the content has ended"))),
-            Some(Body::Plain(temp)) => temp,
-            Some(Body::Deflated(encoder)) => {
-                let temp = encoder.finish().map_err(io_error)?;
-                temp.file()
-                    .write_all_at(&self.header.archive_prefix(self.written)?, 0)
-                    .map_err(io_error)?;
-                temp
-            }
-        };
-        match mode {
-            RepoMode::Bare => {
-                file::set_owner(temp.file(), self.header.uid, self.header.gid)?;
-                // After chown, which clears file capabilities and set-user-id bits.
-                for (key, value) in self.header.xattrs.iter() {
-                    xattr::set(temp.file(), key, value)?;
-                }
-            }
-            RepoMode::BareUser => {
-                xattr::set(temp.file(), USER_META_XATTR, &self.header.to_user_meta()?)?;
-            }
-            RepoMode::BareUserOnly | RepoMode::BareSplitXattrs | RepoMode::Archive => {}
-        }
-        file::set_mode(temp.file(), physical_mode(mode, &self.header)?)?;
-        if mode != RepoMode::Archive {
-            file::set_times(
-                temp.file(),
-                Timestamp {
-                    seconds: 0,
-                    nanoseconds: 0,
-                },
-            )?;
-        }
-        Ok(temp)
-    }
-}
-
-impl Drop for ContentWriter<'_> {
-    fn drop(&mut self) {
-        self.transaction.space.give_back(self.reserved);
+    fn checksum(&self) -> Checksum {
+        self.file
+            .checksum()
+            .expect("a content writer hashes what it writes")
     }
 }
 

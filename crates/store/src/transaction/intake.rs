@@ -1,0 +1,168 @@
+//! What writing one object needs, without a borrow of the repository: sinks of network transfers live on threads that
+//! outlive any scope.
+
+use std::os::unix::fs::FileExt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use ostler_format::{FileHeader, ObjectKind, ObjectName};
+use ostler_fs::inode_flags::{self, Verity};
+use ostler_fs::{Access, LinkPolicy, TempFile, Timestamp, Trusted, file, unique_name, xattr};
+
+use super::Counters;
+use super::space::SpaceBudget;
+use super::staging::Staging;
+use crate::config::Tristate;
+use crate::error::StoreError;
+use crate::mode::RepoMode;
+use crate::object::{USER_META_XATTR, physical_mode};
+
+/// The staging side of a transaction; clones share everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Intake {
+    pub(super) staging: Arc<Staging>,
+    pub(super) space: Arc<SpaceBudget>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) mode: RepoMode,
+    pub(super) fsverity: Tristate,
+    pub(super) zlib_level: u32,
+    pub(super) per_object_fsync: bool,
+}
+
+impl Intake {
+    /// The mode in which objects are written.
+    pub(crate) fn mode(&self) -> RepoMode {
+        self.mode
+    }
+
+    /// Makes a file without a name in the staging directory.
+    pub(crate) fn new_temp(&self, mode: u32) -> Result<TempFile, StoreError> {
+        Ok(TempFile::new(&self.staging.dir, mode)?)
+    }
+
+    /// Gives a finished temporary file its object name.
+    pub(crate) fn link_temp(
+        &self,
+        temp: TempFile,
+        name: ObjectName,
+        policy: LinkPolicy,
+    ) -> Result<(), StoreError> {
+        if self.per_object_fsync {
+            temp.file()
+                .sync_all()
+                .map_err(|e| StoreError::io(name.to_string(), e))?;
+        }
+        let path = self.staging.path_for(&name)?;
+        temp.link_into(&self.staging.dir, Trusted(&path), policy)?;
+        if name.kind == ObjectKind::File {
+            self.enable_verity(&path)?;
+        }
+        self.staging.note(name);
+        Ok(())
+    }
+
+    fn enable_verity(&self, path: &str) -> Result<(), StoreError> {
+        let wanted = self.fsverity;
+        if wanted == Tristate::No || self.mode == RepoMode::Archive {
+            return Ok(());
+        }
+        let object = self.staging.dir.open_file(Trusted(path), Access::Read)?;
+        match inode_flags::enable_verity(&object) {
+            Ok(Verity::Unsupported) if wanted == Tristate::Yes => {
+                Err(StoreError::VerityUnsupported)
+            }
+            Ok(_) => Ok(()),
+            Err(_) if wanted == Tristate::Maybe => Ok(()),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Puts what the mode keeps of `header` on a file whose content is complete.
+    pub(crate) fn seal(&self, temp: &TempFile, header: &FileHeader) -> Result<(), StoreError> {
+        match self.mode {
+            RepoMode::Bare => {
+                file::set_owner(temp.file(), header.uid, header.gid)?;
+                // After chown, which clears file capabilities and set-user-id bits.
+                for (key, value) in header.xattrs.iter() {
+                    xattr::set(temp.file(), key, value)?;
+                }
+            }
+            RepoMode::BareUser => {
+                xattr::set(temp.file(), USER_META_XATTR, &header.to_user_meta()?)?;
+            }
+            RepoMode::BareUserOnly | RepoMode::BareSplitXattrs | RepoMode::Archive => {}
+        }
+        file::set_mode(temp.file(), physical_mode(self.mode, header)?)?;
+        if self.mode != RepoMode::Archive {
+            file::set_times(
+                temp.file(),
+                Timestamp {
+                    seconds: 0,
+                    nanoseconds: 0,
+                },
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Stages a symlink in the form of the mode, under a name that the caller has computed or trusts.
+    pub(crate) fn stage_symlink(
+        &self,
+        header: &FileHeader,
+        name: ObjectName,
+    ) -> Result<(), StoreError> {
+        if self.mode.keeps_symlinks() {
+            self.stage_real_symlink(header, name)?;
+        } else {
+            let temp = self.new_temp(0o644)?;
+            let mut bytes = Vec::new();
+            if self.mode == RepoMode::Archive {
+                bytes = header.archive_prefix(0)?;
+            } else {
+                bytes.extend_from_slice(header.symlink_target.as_bytes());
+                bytes.push(0);
+                xattr::set(temp.file(), USER_META_XATTR, &header.to_user_meta()?)?;
+            }
+            temp.file()
+                .write_all_at(&bytes, 0)
+                .map_err(|e| StoreError::io(name.to_string(), e))?;
+            self.link_temp(temp, name, LinkPolicy::KeepExisting)?;
+        }
+        self.count_content(0);
+        Ok(())
+    }
+
+    fn stage_real_symlink(&self, header: &FileHeader, name: ObjectName) -> Result<(), StoreError> {
+        let dir = &self.staging.dir;
+        let path = self.staging.path_for(&name)?;
+        let temp = unique_name(dir, |name| {
+            match dir.symlink(&header.symlink_target, name) {
+                Ok(()) => Ok(true),
+                Err(error) if error.is_already_exists() => Ok(false),
+                Err(error) => Err(error),
+            }
+        })?;
+        let finish = || -> Result<(), StoreError> {
+            if self.mode == RepoMode::Bare {
+                dir.set_owner(&temp, header.uid, header.gid)?;
+                for (key, value) in header.xattrs.iter() {
+                    dir.set_xattr(&temp, key, value)?;
+                }
+            }
+            dir.rename(&temp, dir, Trusted(&path))?;
+            Ok(())
+        };
+        finish().inspect_err(|_| {
+            let _ = dir.unlink_optional(&temp);
+        })?;
+        self.staging.note(name);
+        Ok(())
+    }
+
+    /// Counts a content object that was written, with its bytes before compression.
+    pub(crate) fn count_content(&self, bytes: u64) {
+        let counters = &self.counters;
+        counters.content_written.fetch_add(1, Ordering::Relaxed);
+        counters.content_bytes.fetch_add(bytes, Ordering::Relaxed);
+    }
+}
