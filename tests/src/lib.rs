@@ -8,6 +8,11 @@
 //! - [`tree::random`] writes trees; [`Snapshot`] says what a tree holds; [`debian_tree`] is a whole OS.
 //! - [`Server`] serves a folder over HTTP with either program.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is test code; a panic is its way to report"
+)]
+
 mod debian;
 mod program;
 mod scratch;

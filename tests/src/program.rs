@@ -132,6 +132,20 @@ impl Program {
         self.repo(path)
     }
 
+    /// Makes a repository that does not wait for the disk: `core.fsync` is off.
+    pub fn init_quick(&self, path: &Path, mode: &str) -> Repo {
+        let repo = self.init(path, mode);
+        let file = path.join("config");
+        let config = std::fs::read_to_string(&file).unwrap();
+        assert!(config.contains("[core]\n"), "{}", file.display());
+        std::fs::write(
+            &file,
+            config.replacen("[core]\n", "[core]\nfsync=false\n", 1),
+        )
+        .unwrap();
+        repo
+    }
+
     /// Returns a repository that is there.
     pub fn repo(&self, path: &Path) -> Repo {
         Repo {

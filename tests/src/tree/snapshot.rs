@@ -21,7 +21,7 @@ pub struct View {
     pub xattrs: bool,
     /// Which paths of the tree are one inode.
     pub links: bool,
-    /// Modification time in whole seconds, of what is no folder.
+    /// Modification time in whole seconds, of regular files.
     pub times: bool,
 }
 
@@ -89,6 +89,19 @@ impl Snapshot {
         &self.entries
     }
 
+    /// Leaves out the paths that `wanted` refuses.
+    pub fn retain(&mut self, wanted: impl Fn(&Path) -> bool) {
+        self.entries.retain(|path, _| wanted(path));
+    }
+
+    /// Leaves out xattrs without a value, which a commit does not keep.
+    pub fn without_empty_xattrs(mut self) -> Self {
+        for entry in self.entries.values_mut() {
+            entry.xattrs.retain(|(_, value)| !value.is_empty());
+        }
+        self
+    }
+
     /// Fails with the first differences if `other` is not the same; `claim` says why it should be.
     #[track_caller]
     pub fn assert_same(&self, other: &Self, claim: &str) {
@@ -151,7 +164,7 @@ impl Snapshot {
             },
             content: content(&full, &status),
             same_as,
-            modified: if view.times && !status.is_dir() {
+            modified: if view.times && status.is_file() {
                 status.mtime()
             } else {
                 0

@@ -1,0 +1,285 @@
+//! Pulls between repositories of both programs, locally and over HTTP.
+
+use std::fs;
+
+use ostler_tests::tree::random::{self, Kinds};
+use ostler_tests::{Program, Repo, Scratch, Server, Snapshot, View};
+
+use crate::{MODES, both_ways, canonical_if_needed};
+
+/// Makes an archive repository with a history of three commits on `os/stable`, and a second ref; has a summary.
+fn published(program: &Program, scratch: &Scratch) -> (Repo, Vec<String>) {
+    let repo = program.init_quick(&scratch.join("published"), "archive");
+    let ids = [71, 72, 73].map(|seed| {
+        let tree = scratch.join(format!("tree-{seed}"));
+        random::write(&tree, seed, 60, Kinds::ALL);
+        repo.commit(
+            "os/stable",
+            &tree,
+            &[&format!("--add-metadata-string=version={seed}")],
+        )
+    });
+    repo.commit(
+        "os/testing",
+        &scratch.join("tree-71"),
+        &["--add-detached-metadata-string=note=detached"],
+    );
+    repo.run("summary", ["-u"]);
+    (repo, ids.to_vec())
+}
+
+fn add_remote(repo: &Repo, url: &str) {
+    repo.run("remote add", ["--no-gpg-verify", "origin", url]);
+}
+
+/// Checks that both programs find nothing wrong and nothing missing.
+fn fsck_with_both(repo: &Repo) {
+    for program in [Program::ostree(), Program::ostler()] {
+        repo.with(&program).fsck();
+    }
+}
+
+#[test]
+fn each_pulls_from_the_other_over_http_into_every_mode() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let (repo, ids) = published(&maker, &scratch);
+        let server = Server::start(&maker, repo.path());
+        for mode in ["archive", "bare", "bare-user"] {
+            let pulled = user.init_quick(&scratch.join(mode), mode);
+            add_remote(&pulled, &server.url());
+            pulled.run("pull", ["origin", "os/stable"]);
+            assert_eq!(
+                pulled.rev_parse("origin:os/stable"),
+                ids[2],
+                "{} pulls into {mode}",
+                user.name()
+            );
+            fsck_with_both(&pulled);
+        }
+    }
+}
+
+#[test]
+fn each_pulls_locally_from_the_other_between_all_modes() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let tree = scratch.join("tree");
+        random::write(&tree, 81, 100, Kinds::ALL);
+        for source_mode in ["archive", "bare", "bare-user"] {
+            let source =
+                maker.init_quick(&scratch.join(format!("source-{source_mode}")), source_mode);
+            let id = source.commit("main", &tree, &[]);
+            for mode in ["archive", "bare", "bare-user"] {
+                let pulled = user.init_quick(&scratch.join(format!("{source_mode}-{mode}")), mode);
+                pulled.run("pull-local", [source.path().as_os_str(), "main".as_ref()]);
+                assert_eq!(
+                    pulled.rev_parse("main"),
+                    id,
+                    "{} pulls {source_mode} into {mode}",
+                    user.name()
+                );
+                assert_eq!(
+                    object_stems(&pulled),
+                    object_stems(&source),
+                    "{source_mode} into {mode}"
+                );
+                fsck_with_both(&pulled);
+            }
+        }
+    }
+}
+
+/// Object names without what depends on the mode.
+fn object_stems(repo: &Repo) -> Vec<String> {
+    repo.objects()
+        .into_iter()
+        .map(|object| object.replace(".filez", ".file"))
+        .collect()
+}
+
+#[test]
+fn canonical_commits_are_pulled_into_bare_user_only() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let tree = scratch.join("tree");
+        random::write(&tree, 82, 60, Kinds::PLAIN);
+        for source_mode in MODES {
+            let source =
+                maker.init_quick(&scratch.join(format!("source-{source_mode}")), source_mode);
+            source.commit("main", &tree, canonical_if_needed("bare-user-only"));
+            let pulled = user.init_quick(
+                &scratch.join(format!("from-{source_mode}")),
+                "bare-user-only",
+            );
+            pulled.run("pull-local", [source.path().as_os_str(), "main".as_ref()]);
+            fsck_with_both(&pulled);
+        }
+    }
+}
+
+#[test]
+fn history_mirrors_and_parts_arrive_as_asked() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let (repo, ids) = published(&maker, &scratch);
+        let server = Server::start(&maker, repo.path());
+        let pull = |name: &str, arguments: &[&str]| {
+            let pulled = user.init_quick(&scratch.join(name), "archive");
+            add_remote(&pulled, &server.url());
+            pulled.run("pull", arguments);
+            pulled
+        };
+
+        let deep = pull("deep", &["--depth=1", "origin", "os/stable"]);
+        deep.run("show", [&ids[1]]);
+        deep.fail("show", [&ids[0]]);
+        fsck_with_both(&deep);
+
+        let whole = pull("whole", &["--depth=-1", "origin", "os/stable"]);
+        whole.run("show", [&ids[0]]);
+        fsck_with_both(&whole);
+
+        let mirror = pull("mirror", &["--mirror", "--depth=-1", "origin"]);
+        for branch in ["os/stable", "os/testing"] {
+            assert_eq!(
+                mirror.rev_parse(branch),
+                repo.rev_parse(branch),
+                "{} mirrors every ref",
+                user.name()
+            );
+        }
+        assert_eq!(
+            mirror.objects(),
+            repo.objects(),
+            "{} mirrors every object",
+            user.name()
+        );
+        fsck_with_both(&mirror);
+
+        let bare_commit = pull(
+            "metadata",
+            &["--commit-metadata-only", "origin", "os/stable"],
+        );
+        let objects = bare_commit.objects();
+        assert_eq!(objects.len(), 1, "only the commit: {objects:?}");
+
+        let old = pull("old", &["origin", &format!("os/stable@{}", ids[1])]);
+        assert_eq!(
+            old.rev_parse("origin:os/stable"),
+            ids[1],
+            "a commit of a branch"
+        );
+
+        let by_id = pull("by-id", &["origin", &ids[0]]);
+        by_id.run("show", [&ids[0]]);
+    }
+}
+
+#[test]
+fn a_subpath_is_the_same_set_of_objects() {
+    let scratch = Scratch::new();
+    let tree = scratch.join("tree");
+    fs::create_dir_all(tree.join("usr/share/doc")).unwrap();
+    fs::create_dir_all(tree.join("usr/lib")).unwrap();
+    for name in ["top", "usr/share/doc/a", "usr/lib/b"] {
+        fs::write(tree.join(name), name).unwrap();
+    }
+    let repo = Program::ostree().init_quick(&scratch.join("published"), "archive");
+    let id = repo.commit("main", &tree, &[]);
+    let server = Server::start(&Program::ostree(), repo.path());
+    let objects = [Program::ostree(), Program::ostler()].map(|program| {
+        let pulled = program.init_quick(&scratch.join(program.name()), "archive");
+        add_remote(&pulled, &server.url());
+        pulled.run("pull", ["--subpath=/usr/lib", "origin", "main"]);
+        let partial = pulled
+            .path()
+            .join("state")
+            .join(format!("{id}.commitpartial"));
+        assert!(
+            partial.exists(),
+            "{}: the commit is marked as partial",
+            program.name()
+        );
+        pulled.objects()
+    });
+    assert_eq!(objects[1], objects[0]);
+}
+
+#[test]
+fn a_pull_after_a_pull_brings_only_what_is_new() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let repo = maker.init_quick(&scratch.join("published"), "archive");
+        let tree = scratch.join("tree");
+        random::write(&tree, 91, 60, Kinds::ALL);
+        repo.commit("main", &tree, &[]);
+        let server = Server::start(&maker, repo.path());
+        let pulled = user.init_quick(&scratch.join("pulled"), "bare");
+        add_remote(&pulled, &server.url());
+        pulled.run("pull", ["origin", "main"]);
+        fs::write(tree.join("new file"), "new").unwrap();
+        let id = repo.commit("main", &tree, &[]);
+        let before = pulled.objects().len();
+        pulled.run("pull", ["origin", "main"]);
+        assert_eq!(pulled.rev_parse("origin:main"), id);
+        assert_eq!(
+            pulled.objects().len(),
+            before + 3,
+            "one commit, one root, one file"
+        );
+        // Nothing new: the same command does nothing, successfully.
+        pulled.run("pull", ["origin", "main"]);
+        fsck_with_both(&pulled);
+    }
+}
+
+#[test]
+fn a_pulled_tree_is_the_committed_tree() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let (repo, _) = published(&maker, &scratch);
+        let server = Server::start(&user, repo.path());
+        let pulled = user.init_quick(&scratch.join("pulled"), "bare");
+        add_remote(&pulled, &server.url());
+        pulled.run("pull", ["origin", "os/stable"]);
+        let destination = scratch.join("checkout");
+        pulled.run(
+            "checkout",
+            ["origin:os/stable".as_ref(), destination.as_os_str()],
+        );
+        let [committed, found] = [scratch.join("tree-73"), destination]
+            .map(|tree| Snapshot::of(&tree, View::COMMITTED).without_empty_xattrs());
+        committed.assert_same(&found, "what was committed comes out after the pull");
+    }
+}
+
+#[test]
+fn a_damaged_object_is_refused() {
+    let scratch = Scratch::new();
+    let (repo, _) = published(&Program::ostree(), &scratch);
+    let mut objects = repo.objects();
+    objects.retain(|object| object.ends_with(".filez"));
+    let victim = repo
+        .path()
+        .join("objects")
+        .join(&objects[objects.len() / 2]);
+    let mut bytes = fs::read(&victim).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 0x40;
+    fs::write(&victim, bytes).unwrap();
+    for program in [Program::ostree(), Program::ostler()] {
+        repo.with(&program).fail("fsck", ["--quiet"]);
+        let server = Server::start(&Program::ostree(), repo.path());
+        let pulled = program.init_quick(&scratch.join(program.name()), "bare");
+        add_remote(&pulled, &server.url());
+        pulled.fail("pull", ["--depth=-1", "origin", "os/stable", "os/testing"]);
+        assert!(
+            !pulled
+                .objects()
+                .iter()
+                .any(|object| victim.ends_with(object.replace(".file", ".filez")))
+        );
+        pulled.fail("rev-parse", ["origin:os/stable"]);
+    }
+}
