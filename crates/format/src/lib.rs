@@ -1,4 +1,18 @@
 //! OSTree's bytes to Rust values and back: pure parsers and writers.
+//!
+//! Nothing here opens a file or asks for the time. What comes in is untrusted: it is capped, checked whole, and either
+//! refused or written back byte for byte. The formats are described in `spec/`.
+//!
+//! | module | |
+//! |---|---|
+//! | `checksum`, `object` | SHA-256, typed ids, object kinds and names, loose paths |
+//! | [`variant`] | GVariant: types, values, framing, text |
+//! | `commit`, `metadata`, `sizes` | commits and what is attached to them |
+//! | `dirtree`, `dirtree_ref`, `dirmeta` | directories, owned and in place |
+//! | `file_header`, `xattrs`, `mode` | files and symlinks |
+//! | `summary` | a repository's refs |
+//! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
+//! | [`kargs`], [`bls`], [`bootlink`] | kernel arguments, boot entries, links to deployments |
 
 pub mod bls;
 pub mod bootlink;

@@ -8,6 +8,7 @@ mod mutations;
 mod round_trips;
 mod samples;
 mod spec;
+mod strictness;
 mod text;
 mod world;
 
