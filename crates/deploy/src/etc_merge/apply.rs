@@ -1,6 +1,6 @@
 //! Carries out a plan on a copy of the new default.
 
-use ostler_fs::{Dir, FsError, file};
+use ostler_fs::{Access, Dir, FsError, LinkPolicy, file};
 
 use super::EtcMergeError;
 use super::conflict::{MergeReport, OddFile, OddKind, OddOutcome, shown};
@@ -114,13 +114,15 @@ fn copy(person: &Dir, etc: &Dir, path: &[u8]) -> Result<Done, FsError> {
         let copied = present(copy_symlink(&from_dir, name, &target))?;
         return Ok(copied.map_or(Done::Vanished, |()| Done::Yes));
     }
-    let Some(from) = present(from_dir.open_file(name, ostler_fs::Access::Read))? else {
+    let Some(from) = present(from_dir.open_file(name, Access::Read))? else {
         return Ok(Done::Vanished);
     };
     let metadata = file::metadata(&from)?;
     if !metadata.is_file() {
         return Ok(Done::Vanished);
     }
-    copy_regular(&from, &metadata, &target, name)?;
+    let copied = copy_regular(&from, &metadata, &target)?;
+    file::set_times(copied.file(), metadata.mtime)?;
+    copied.link_into(&target, name, LinkPolicy::Replace)?;
     Ok(Done::Yes)
 }

@@ -1,4 +1,4 @@
-//! Copies files, symlinks and directories with owner, mode, attributes and time; content is shared where the file system can.
+//! Copies files, symlinks and directories with owner, mode and attributes; content is shared where the file system can.
 
 use std::fs::File;
 
@@ -40,7 +40,9 @@ pub fn copy_default(default: &Dir, etc: &Dir) -> Result<Vec<OddFile>, FsError> {
                 match visited.metadata.file_type {
                     FileType::Regular => {
                         let (from, metadata) = visited.parent().open_regular(name)?;
-                        copy_regular(&from, &metadata, target, name)?;
+                        // Its time is now: in a deployment, all files are of 1970.
+                        let copied = copy_regular(&from, &metadata, target)?;
+                        copied.link_into(target, name, LinkPolicy::Fail)?;
                     }
                     FileType::Symlink => copy_symlink(visited.parent(), name, target)?,
                     other => odd.push(OddFile {
@@ -65,13 +67,12 @@ pub(super) fn odd_kind(file_type: FileType) -> OddKind {
     }
 }
 
-/// Copies an open regular file to a name, in place of a file or symlink that may be there; it appears whole.
+/// Copies an open regular file, without its time, to a file for `target` that has no name yet.
 pub(super) fn copy_regular(
     from: &File,
     metadata: &Metadata,
     target: &Dir,
-    name: impl ostler_fs::Name,
-) -> Result<(), FsError> {
+) -> Result<TempFile, FsError> {
     let temp = TempFile::new(target, 0o600)?;
     copy::copy_contents(from, temp.file())?;
     file::set_owner(temp.file(), metadata.uid, metadata.gid)?;
@@ -80,9 +81,7 @@ pub(super) fn copy_regular(
         xattr::set(temp.file(), attribute, &value)?;
     }
     file::set_mode(temp.file(), metadata.permissions())?;
-    file::set_times(temp.file(), metadata.mtime)?;
-    temp.link_into(target, name, LinkPolicy::Replace)?;
-    Ok(())
+    Ok(temp)
 }
 
 /// Copies a symlink to the same name in another directory, in place of a file or symlink that may be there.

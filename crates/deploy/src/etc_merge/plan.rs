@@ -1,5 +1,8 @@
 //! Decides, from three trees, what is done to a copy of the new default.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::BTreeSet;
 
 use ostler_fs::FileType;

@@ -295,6 +295,7 @@ fn read_digest(root: &Dir, path: &[u8]) -> Result<(u64, Checksum), FsError> {
 /// Says whether an error means that the path is gone or is something else by now.
 pub(super) fn is_vanished(error: &FsError) -> bool {
     use std::io::ErrorKind;
+    // A symlink, and a socket or a fifo that nobody reads; the standard library has no kind for them.
     const ELOOP: i32 = 40;
     const ENXIO: i32 = 6;
     matches!(

@@ -39,10 +39,18 @@ impl Fixture {
         fixture.write("usr/etc/a", "default a");
         fixture.write("usr/etc/b", "default b");
         fixture.ostree(&["--repo=repo", "init", "--mode=archive"]);
+        fixture.ostree(&["--repo=repo", "config", "set", "core.fsync", "false"]);
         fixture.commit("1");
         fs::create_dir(fixture.path.join("sysroot")).unwrap();
         fixture.ostree(&["admin", "init-fs", "sysroot"]);
         fixture.admin(&["os-init", "os"]);
+        fixture.ostree(&[
+            "--repo=sysroot/ostree/repo",
+            "config",
+            "set",
+            "core.fsync",
+            "false",
+        ]);
         let url = format!("file://{}", fixture.path.join("repo").display());
         fixture.ostree(&[
             "--repo=sysroot/ostree/repo",
@@ -91,6 +99,7 @@ impl Fixture {
             .args(arguments)
             .current_dir(&self.path)
             .env("OSTREE_SYSROOT_DEBUG", "mutable-deployments")
+            .env("OSTREE_SYSROOT_OPTS", "skip-sync")
             .output()
             .expect("the real ostree is installed");
         let stderr = String::from_utf8_lossy(&output.stderr);
