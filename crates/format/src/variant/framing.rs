@@ -165,7 +165,9 @@ pub(crate) fn walk_tuple<'a, E: From<VariantError>>(
     Ok(())
 }
 
-/// The bytes of each member of a tuple of known shape; see [`walk_tuple`] for what is checked.
+/// The bytes of each member of a tuple of known shape.
+///
+/// The tuple's own frame is checked whole, and that a member of fixed size has it; the members' bytes are not looked at.
 pub fn split_tuple<'a, const N: usize>(
     bytes: &'a [u8],
     members: &[Member; N],
