@@ -149,4 +149,16 @@ mod tests {
             assert_eq!(parse_content_range(header.as_bytes()), expected, "{header}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn a_part_is_never_empty_and_never_outside_the_body(
+            header in "(bytes=)?[0-9]{0,20}-?[0-9]{0,20},?",
+            body in 0_u64..200,
+        ) {
+            if let Wanted::Part { first, len } = parse_range(header.as_bytes(), body) {
+                proptest::prop_assert!(len > 0 && first < body && len <= body - first);
+            }
+        }
+    }
 }

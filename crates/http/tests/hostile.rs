@@ -484,6 +484,30 @@ fn a_redirect_of_the_whole_tree_is_met_once() {
 }
 
 #[test]
+fn what_the_new_home_of_a_tree_lacks_is_asked_at_the_old_one() {
+    let new_home = Script::new(|_, seen, stream| match seen.target() {
+        "/cdn/objects/2" => say_status(stream, "404 No", ""),
+        target => say_ok(stream, "", target.as_bytes()),
+    });
+    let target = new_home.address;
+    let old_home = Script::new(move |_, seen, stream| match seen.target() {
+        "/objects/2" => say_ok(stream, "", b"old"),
+        path => {
+            let location = format!("Location: http://{target}/cdn{path}\r\n");
+            say_status(stream, "302 Found", &location);
+        }
+    });
+    let fetcher = Fetcher::new(&quick()).unwrap();
+    let mirrors = old_home.mirrors();
+    for (number, expected) in [(1, "/cdn/objects/1"), (2, "old"), (3, "/cdn/objects/3")] {
+        let request = Request::new(mirrors.clone(), format!("objects/{number}"), 100);
+        let (sink, result) = run_one(&fetcher, request, Record::default());
+        result.unwrap();
+        assert_eq!(sink.bytes, expected.as_bytes());
+    }
+}
+
+#[test]
 fn mirrors_are_failed_over_and_the_working_one_is_remembered() {
     let dead = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let dead_address = dead.local_addr().unwrap();

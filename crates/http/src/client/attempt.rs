@@ -8,6 +8,7 @@ use reqwest::header::{
 };
 use reqwest::{Response, StatusCode, Url};
 
+use crate::client::connect::is_large;
 use crate::client::error::FetchFault;
 use crate::client::fetcher::Core;
 use crate::client::hop::{
@@ -66,10 +67,11 @@ pub(crate) struct Flow<'a> {
     pub(crate) watch: Watch,
 }
 
-/// Asks mirror `index` once. On failure `flow.partial` says what the sink has.
+/// Asks mirror `index` once, or `shortcut`, a base that it redirects to. On failure `flow.partial` says what the sink has.
 pub(crate) async fn attempt(
     task: &Task<'_>,
     index: usize,
+    shortcut: Option<&Url>,
     flow: &mut Flow<'_>,
 ) -> Result<Outcome, Failure> {
     let base = task.mirrors.base(index);
@@ -77,11 +79,7 @@ pub(crate) async fn attempt(
         url: base.clone(),
         fault,
     })?;
-    let known_move = match task.naming {
-        Naming::ByContent => task.mirrors.moved_to(index),
-        Naming::ByName => None,
-    };
-    let url = match &known_move {
+    let url = match shortcut {
         Some(moved) => join(moved, task.path).unwrap_or_else(|_| named.clone()),
         None => named.clone(),
     };
@@ -93,7 +91,9 @@ pub(crate) async fn attempt(
         size_hint: task.size_hint,
     };
     let answer = ask(task.core, question, &mut flow.watch).await?;
-    task.mirrors.saw_version(answer.response.version());
+    if !is_large(task.size_hint) {
+        task.mirrors.saw_version(answer.response.version());
+    }
     if answer.redirects > 0 && task.naming == Naming::ByContent {
         task.mirrors.learn_redirect(index, task.path, &answer.url);
     }

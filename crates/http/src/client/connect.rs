@@ -18,6 +18,12 @@ use crate::client::options::{ClientIdentity, FetcherOptions, Http2, ProxyChoice}
 
 /// A body that is expected to be this long is fetched over a connection of its own: flow control halves what HTTP/2 moves.
 const LARGE_BYTES: u64 = 8 << 20;
+
+/// Whether a body of about `size_hint` bytes is kept off the connection that others share.
+pub(crate) fn is_large(size_hint: u64) -> bool {
+    size_hint >= LARGE_BYTES
+}
+
 const STREAM_WINDOW: u32 = 8 << 20;
 const CONNECTION_WINDOW: u32 = 16 << 20;
 
@@ -101,7 +107,7 @@ impl Clients {
     pub(crate) fn pool(&self, url: &Url, size_hint: u64) -> Result<&Client, FetchFault> {
         let (cell, pool) = if url.scheme() == "http" && !self.recipe.proxy_needs_tls {
             (&self.plain, Pool::Plain)
-        } else if size_hint >= LARGE_BYTES && self.recipe.http2 == Http2::Offered {
+        } else if is_large(size_hint) && self.recipe.http2 == Http2::Offered {
             (&self.tls_http1, Pool::TlsHttp1)
         } else {
             (&self.tls, Pool::Tls)

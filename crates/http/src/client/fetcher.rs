@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::sync::Semaphore;
 
 use crate::client::batch::Batch;
 use crate::client::connect::Clients;
@@ -34,6 +35,8 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) retry: RetryPolicy,
     pub(crate) counters: Tally,
+    /// Places for bodies that have a connection of their own.
+    pub(crate) large_bodies: Semaphore,
 }
 
 /// What a fetcher has done so far.
@@ -82,6 +85,7 @@ impl Fetcher {
             limits: options.limits.clone(),
             retry: options.retry.clone(),
             counters: Tally::default(),
+            large_bodies: Semaphore::new(options.limits.in_flight.clamp(1, 64)),
         };
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)

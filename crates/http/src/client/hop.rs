@@ -90,6 +90,7 @@ async fn send(
     let request = core.secrets.apply(request, url, named);
     core.counters.request();
     let sent = watch.wait(request.send()).await?;
+    watch.restart();
     sent.map_err(|error| transport_fault(&error))
 }
 
@@ -153,11 +154,12 @@ pub(crate) fn transport_fault(error: &reqwest::Error) -> FetchFault {
 }
 
 fn tls_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a rustls::Error> {
-    error.downcast_ref().or_else(|| {
-        // An I/O error does not count what it wraps among its causes.
-        let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
-        wrapped.downcast_ref()
-    })
+    if let Some(refusal) = error.downcast_ref() {
+        return Some(refusal);
+    }
+    // An I/O error does not count what it wraps among its causes.
+    let wrapped = error.downcast_ref::<std::io::Error>()?.get_ref()?;
+    tls_error(wrapped)
 }
 
 fn is_lasting(error: &rustls::Error) -> bool {

@@ -1,11 +1,17 @@
 //! One body from the first attempt to the last.
 
+use std::time::Duration;
+
+use reqwest::Url;
+
 use crate::client::attempt::{Flow, Outcome, Partial, Task, attempt};
+use crate::client::connect::is_large;
 use crate::client::error::{FetchError, FetchFault};
 use crate::client::fetcher::Core;
 use crate::client::hop::Failure;
-use crate::client::mirrors::shown;
-use crate::client::request::{Conditional, Request, Resume, Sink, Transferred, Validator};
+use crate::client::mirrors::{Mirrors, shown};
+use crate::client::options::RetryPolicy;
+use crate::client::request::{Conditional, Naming, Request, Resume, Sink, Transferred, Validator};
 use crate::client::retry::{History, Verdict};
 use crate::client::watch::Watch;
 
@@ -31,37 +37,91 @@ pub(crate) async fn transfer(
         sink,
         watch: Watch::new(&core.limits),
     };
-    let mut mirror = mirrors.preferred();
-    let mut history = History::new(mirrors.len(), mirror);
-    let mut high_water = flow.partial.have;
-    let mut telling: Option<Failure> = None;
+    // Over HTTP/2 there are more requests in flight than connections that a server should be asked for.
+    let _place = match is_large(task.size_hint) {
+        true => core.large_bodies.acquire().await.ok(),
+        false => None,
+    };
+    let mut course = Course::new(request, flow.partial.have);
     for attempts in 1.. {
-        let failure = match attempt(&task, mirror, &mut flow).await {
+        let shortcut = course.shortcut(mirrors);
+        let failure = match attempt(&task, course.mirror, shortcut.as_ref(), &mut flow).await {
             Ok(outcome) => {
-                mirrors.prefer(mirror);
+                mirrors.prefer(course.mirror);
                 return Ok(report(outcome, &flow.partial, attempts));
             }
             Err(failure) => failure,
         };
-        mirrors.forget_redirect(mirror);
-        history.progressed(flow.partial.have.saturating_sub(high_water));
-        high_water = high_water.max(flow.partial.have);
-        let verdict = history.after(&failure.fault, &core.retry);
-        telling = Some(more_telling(telling, failure));
+        let next = if shortcut.is_some() && !matches!(failure.fault, FetchFault::Sink(_)) {
+            // Elsewhere is no mirror: its fault says nothing of the mirror itself, which is asked at once.
+            mirrors.forget_redirect(course.mirror);
+            course.shortcuts = false;
+            Some(Duration::ZERO)
+        } else {
+            course.failed(failure, flow.partial.have, &core.retry)
+        };
+        let Some(delay) = next else {
+            return Err(course.into_error(attempts));
+        };
+        core.counters.retry();
+        tokio::time::sleep(delay).await;
+        flow.watch.restart();
+    }
+    unreachable!("the history gives up before the attempts run out")
+}
+
+/// Which mirror is asked next, and what the ones before said.
+struct Course {
+    mirror: usize,
+    history: History,
+    /// The most bytes that the sink ever had: only what goes beyond them is progress.
+    high_water: u64,
+    /// Whether to begin where earlier requests were redirected to.
+    shortcuts: bool,
+    telling: Option<Failure>,
+}
+
+impl Course {
+    fn new(request: &Request, have: u64) -> Self {
+        let mirror = request.mirrors.preferred();
+        Self {
+            mirror,
+            history: History::new(request.mirrors.len(), mirror),
+            high_water: have,
+            shortcuts: request.naming == Naming::ByContent,
+            telling: None,
+        }
+    }
+
+    fn shortcut(&self, mirrors: &Mirrors) -> Option<Url> {
+        let usable = self.shortcuts.then(|| mirrors.moved_to(self.mirror));
+        usable.flatten()
+    }
+
+    /// The wait before the next attempt, if there is to be one.
+    fn failed(&mut self, failure: Failure, have: u64, policy: &RetryPolicy) -> Option<Duration> {
+        self.history
+            .progressed(have.saturating_sub(self.high_water));
+        self.high_water = self.high_water.max(have);
+        let verdict = self.history.after(&failure.fault, policy);
+        self.telling = Some(more_telling(self.telling.take(), failure));
         match verdict {
-            Verdict::GiveUp => return Err(error(telling, attempts)),
-            Verdict::Again {
-                mirror: next,
-                delay,
-            } => {
-                mirror = next;
-                core.counters.retry();
-                tokio::time::sleep(delay).await;
-                flow.watch.restart();
+            Verdict::GiveUp => None,
+            Verdict::Again { mirror, delay } => {
+                self.mirror = mirror;
+                Some(delay)
             }
         }
     }
-    unreachable!("the history gives up before the attempts run out")
+
+    fn into_error(self, attempts: u32) -> FetchError {
+        let failure = self.telling.expect("a transfer gives up after a failure");
+        FetchError {
+            url: shown(&failure.url),
+            attempts,
+            fault: failure.fault,
+        }
+    }
 }
 
 fn left_behind(resume: Option<&Resume>) -> Partial {
@@ -104,14 +164,5 @@ fn report(outcome: Outcome, partial: &Partial, attempts: u32) -> Option<Transfer
             last_modified: head.last_modified,
             attempts,
         }),
-    }
-}
-
-fn error(failure: Option<Failure>, attempts: u32) -> FetchError {
-    let Failure { url, fault } = failure.expect("a transfer gives up after a failure");
-    FetchError {
-        url: shown(&url),
-        attempts,
-        fault,
     }
 }

@@ -37,7 +37,7 @@ impl Watch {
         }
     }
 
-    /// Begins a new attempt.
+    /// Begins a new wait: for an answer, or for its body.
     pub(crate) fn restart(&mut self) {
         self.silent_ticks = 0;
         self.window_ticks = 0;

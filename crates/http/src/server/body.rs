@@ -5,15 +5,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::unix::fs::FileExt;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+/// What is read before the head is sent.
+pub(super) const FIRST_PIECE_BYTES: u64 = 64 << 10;
+
 /// The most that is read at once, and with what the socket holds the memory of one connection.
-pub(super) const PIECE_BYTES: u64 = 256 << 10;
+const PIECE_BYTES: u64 = 256 << 10;
 
 /// One answer, for a log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +56,7 @@ enum State {
 
 /// A file and the offset of its next byte.
 pub(super) struct Reader {
-    pub(super) file: Arc<File>,
+    pub(super) file: File,
     pub(super) offset: u64,
 }
 

@@ -18,7 +18,7 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 
 use crate::server::answer::{Facts, Plan, plan_answer};
-use crate::server::body::{Access, AnswerBody, PIECE_BYTES, Reader};
+use crate::server::body::{Access, AnswerBody, FIRST_PIECE_BYTES, Reader};
 use crate::server::path::parse_path;
 use crate::server::timed::Timed;
 use crate::server::{Opened, ServeOptions, Source};
@@ -101,7 +101,7 @@ async fn respond(
     request: Request<Incoming>,
 ) -> Result<Response<AnswerBody>, Infallible> {
     let mut response = match request.method() {
-        &Method::GET | &Method::HEAD => file_response(&site, &request).await,
+        &Method::GET | &Method::HEAD => file_response(&site, &request),
         _ => {
             let mut response = short(StatusCode::METHOD_NOT_ALLOWED, request.method());
             let allowed = HeaderValue::from_static("GET, HEAD");
@@ -149,22 +149,15 @@ fn short(status: StatusCode, method: &Method) -> Response<AnswerBody> {
     response
 }
 
-async fn file_response(site: &Arc<Site>, request: &Request<Incoming>) -> Response<AnswerBody> {
+fn file_response(site: &Site, request: &Request<Incoming>) -> Response<AnswerBody> {
     let method = request.method();
     let Ok(segments) = parse_path(request.uri().path()) else {
         return short(StatusCode::BAD_REQUEST, method);
     };
-    let segments: Vec<String> = segments.into_iter().map(Into::into).collect();
-    let (site, head) = (Arc::clone(site), method.clone());
-    let headers = request.headers().clone();
-    let prepared = tokio::task::spawn_blocking(move || {
-        let segments: Vec<&str> = segments.iter().map(String::as_str).collect();
-        site.source
-            .open(&segments)?
-            .map(|opened| prepare(&head, &headers, opened))
-            .transpose()
-    });
-    match prepared.await.map_err(io::Error::other).flatten() {
+    let segments: Vec<&str> = segments.iter().map(AsRef::as_ref).collect();
+    let opened = site.source.open(&segments).transpose();
+    let response = opened.map(|opened| prepare(method, request.headers(), opened?));
+    match response.transpose() {
         Ok(Some(response)) => response,
         Ok(None) => short(StatusCode::NOT_FOUND, method),
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
@@ -174,7 +167,7 @@ async fn file_response(site: &Arc<Site>, request: &Request<Incoming>) -> Respons
     }
 }
 
-/// Plans the answer and reads its first piece, so that a small file costs one visit to the blocking threads.
+/// Plans the answer and reads its first piece here and now: handing a small file to another thread costs more than reading it.
 fn prepare(
     method: &Method,
     headers: &hyper::HeaderMap,
@@ -187,11 +180,11 @@ fn prepare(
         len,
     } = plan_answer(method, headers, &Facts::of(&opened), SystemTime::now());
     let mut reader = Reader {
-        file: Arc::new(opened.file),
+        file: opened.file,
         offset: first,
     };
-    let piece = reader.read(len)?;
-    if (piece.len() as u64) < len.min(PIECE_BYTES) {
+    let piece = reader.read(len.min(FIRST_PIECE_BYTES))?;
+    if (piece.len() as u64) < len.min(FIRST_PIECE_BYTES) {
         return Err(io::ErrorKind::UnexpectedEof.into());
     }
     let whole = piece.len() as u64 == len;

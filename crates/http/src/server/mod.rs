@@ -26,7 +26,7 @@ pub use body::Access;
 pub trait Source: Send + Sync + 'static {
     /// Opens the file named by `segments`, none of them empty, `.` or `..`, none with `/`, `\` or a NUL; no segment at all for the root.
     ///
-    /// Called for each request, several at once, on threads that may block. Symbolic links are the implementation's to refuse.
+    /// Called for each request, several at once, on threads that may wait for the disk. Symbolic links are the implementation's to refuse.
     ///
     /// # Errors
     /// `Ok(None)` is answered with 404, an error with 500 (403 if permission is denied).
@@ -57,13 +57,15 @@ pub struct ServeOptions {
     /// A connection on which nothing moves for this long is closed, as is one that takes a body at less than
     /// `floor_bytes_per_second` over it.
     pub idle_timeout: Duration,
-    /// A request's head must be complete within this time of its first chance to be sent.
+    /// A request's head must be complete within this time of its first chance to be sent, that is of the connection or of
+    /// the end of the answer before: an idle connection lives no longer either.
     pub header_timeout: Duration,
     /// The slowest reader that is served, on average over `idle_timeout`.
     pub floor_bytes_per_second: u64,
     /// A longer request head is answered with 431. At least 8192.
     pub max_header_bytes: usize,
-    /// Threads that run the connections; `None` is one a core, at least two.
+    /// Threads that run the connections. They open the files and read the small ones, so this many may wait for the disk at
+    /// once; `None` is four a core.
     pub worker_threads: Option<usize>,
     /// Told of each answer when its body has been handed over or given up.
     pub access_log: Option<AccessLog>,
@@ -140,7 +142,7 @@ pub fn serve(
     options: ServeOptions,
 ) -> Result<ServerHandle, ServeError> {
     let cores = std::thread::available_parallelism().map_or(2, usize::from);
-    let threads = options.worker_threads.unwrap_or(cores.max(2)).max(1);
+    let threads = options.worker_threads.unwrap_or(4 * cores).max(1);
     let runtime = Builder::new_multi_thread()
         .worker_threads(threads)
         .thread_name("ostler-serve")

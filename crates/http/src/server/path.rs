@@ -101,4 +101,14 @@ mod tests {
             assert_eq!(parse_path(path), Err(BadPath), "{path:?}");
         }
     }
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_becomes_a_segment_that_climbs(path in "(/|%2[eEfF]|%5c|%00|\\.|[a-z%\\\\]|\\PC){0,24}") {
+            for segment in parse_path(&path).unwrap_or_default() {
+                let climbs = matches!(&*segment, "" | "." | "..");
+                proptest::prop_assert!(!climbs && !segment.contains(['/', '\\', '\0']));
+            }
+        }
+    }
 }

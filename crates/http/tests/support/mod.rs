@@ -7,6 +7,8 @@
     reason = "each suite uses its own part, and a test ends where it fails"
 )]
 
+pub mod tls;
+
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
