@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use ostler_format::{Checksum, Hasher};
+use ostler_fs::copy::ChunkReader;
 use ostler_fs::xattr::Xattr;
 use ostler_fs::{Dir, FileType, FsError, Next, Step, Visited, walk, xattr};
 
@@ -236,8 +237,9 @@ fn fill_digests<const N: usize>(
     dirs: &[&Dir; N],
 ) -> Result<BTreeSet<Vec<u8>>, FsError> {
     let mut vanished = BTreeSet::new();
+    let mut chunks = ChunkReader::new();
     for side in 0..N {
-        let wanted: Vec<Vec<u8>> = trees[side]
+        let wanted: Vec<(Vec<u8>, u64)> = trees[side]
             .nodes
             .iter()
             .filter(|(path, node)| {
@@ -247,19 +249,20 @@ fn fill_digests<const N: usize>(
                         other != side && trees[other].get(path).and_then(file_size) == size
                     })
             })
-            .map(|(path, _)| path.clone())
+            .filter_map(|(path, node)| Some((path.clone(), file_size(node)?)))
             .collect();
-        for path in wanted {
-            match read_digest(dirs[side], &path) {
-                Ok((found_size, found)) => {
-                    if let Some(Content::File { size, digest }) = trees[side]
-                        .nodes
-                        .get_mut(&path)
-                        .map(|node| &mut node.content)
-                    {
-                        (*size, *digest) = (found_size, Some(found));
+        for (path, size) in wanted {
+            match read_digest(dirs[side], &path, size, &mut chunks) {
+                Ok(Some(content)) => {
+                    if let Some(node) = trees[side].nodes.get_mut(&path) {
+                        node.content = content;
                     }
                 }
+                Ok(None) if side == PERSON => {
+                    vanished.insert(path);
+                }
+                // A default is not written to; then it is different from everything.
+                Ok(None) => (),
                 Err(error) if side == PERSON && is_vanished(&error) => {
                     vanished.insert(path);
                 }
@@ -277,19 +280,30 @@ fn file_size(node: &Node) -> Option<u64> {
     }
 }
 
-fn read_digest(root: &Dir, path: &[u8]) -> Result<(u64, Checksum), FsError> {
+/// Reads one byte more than `listed_size` at most, which is enough to see that a file has grown; `None` if it is no regular file by now.
+fn read_digest(
+    root: &Dir,
+    path: &[u8],
+    listed_size: u64,
+    chunks: &mut ChunkReader,
+) -> Result<Option<Content>, FsError> {
     let file = root.open_file_beneath(path)?;
-    let mut chunks = ostler_fs::copy::ChunkReader::new();
+    if !ostler_fs::file::metadata(&file)?.is_file() {
+        return Ok(None);
+    }
+    let limit = listed_size.saturating_add(1);
     let mut hasher = Hasher::new();
     let mut size = 0;
-    loop {
-        let chunk = chunks.next(&file, u64::MAX)?;
+    while size < limit {
+        let chunk = chunks.next(&file, limit - size)?;
         if chunk.is_empty() {
-            return Ok((size, hasher.finish()));
+            break;
         }
         size += chunk.len() as u64;
         hasher.update(chunk);
     }
+    let digest = Some(hasher.finish());
+    Ok(Some(Content::File { size, digest }))
 }
 
 /// Says whether an error means that the path is gone or is something else by now.
