@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ostler_format::{Checksum, ObjectError, ObjectName};
+use ostler_format::{Checksum, ObjectError, ObjectKind, ObjectName};
 use ostler_fs::FsError;
 
 use crate::config::ConfigError;
@@ -59,13 +59,13 @@ pub enum StoreError {
         mode: RepoMode,
     },
     /// No repository in the parent chain has the object.
-    #[error("no such object `{name}`")]
+    #[error("{}", missing(name))]
     ObjectMissing {
         /// The object.
         name: ObjectName,
     },
     /// The object's bytes do not give its name.
-    #[error("corrupted object `{name}`: its checksum is {actual}")]
+    #[error("{name}: Corrupted {} object; checksum expected='{}' actual='{actual}'", name.kind, name.checksum)]
     ChecksumMismatch {
         /// The name it has.
         name: ObjectName,
@@ -73,7 +73,7 @@ pub enum StoreError {
         actual: Checksum,
     },
     /// The object cannot be parsed.
-    #[error("corrupted object `{name}`: {source}")]
+    #[error("{name}: {source}")]
     Malformed {
         /// The object.
         name: ObjectName,
@@ -84,7 +84,7 @@ pub enum StoreError {
     #[error(transparent)]
     Unwritable(#[from] ObjectError),
     /// The object's file is not what its mode requires.
-    #[error("corrupted object `{name}`: {reason}")]
+    #[error("Corrupted {} object `{name}`: {reason}", name.kind)]
     Damaged {
         /// The object.
         name: ObjectName,
@@ -150,6 +150,35 @@ pub enum StoreError {
         /// The ref.
         name: String,
     },
+    /// A ref does not lead to a sound commit.
+    #[error("Loading commit for ref {name}: {source}")]
+    BrokenRef {
+        /// The ref.
+        name: String,
+        /// What is wrong with its commit.
+        source: Box<StoreError>,
+    },
+    /// A commit is not bound to where it was found.
+    #[error(transparent)]
+    Binding(#[from] crate::bindings::BindingError),
+    /// A commit is bound to a ref that does not exist.
+    #[error("{} in bindings for commit {commit} does not exist", bound_ref(name, collection.as_deref()))]
+    BackRefMissing {
+        /// The commit.
+        commit: Checksum,
+        /// The ref.
+        name: String,
+        /// The collection that it is in.
+        collection: Option<String>,
+    },
+    /// A check stopped at its first damaged object, or could not read one.
+    #[error("fsck {name}: {source}")]
+    FsckStopped {
+        /// The object.
+        name: ObjectName,
+        /// What is wrong with it.
+        source: Box<StoreError>,
+    },
     /// A commit whose objects are not all here was asked for as a whole.
     #[error("commit {commit} is partial: some of its objects have not been fetched")]
     Partial {
@@ -164,6 +193,21 @@ pub enum StoreError {
         /// The greatest depth allowed.
         limit: usize,
     },
+}
+
+fn missing(name: &ObjectName) -> String {
+    if name.kind == ObjectKind::File {
+        format!("Couldn't find file object '{}'", name.checksum)
+    } else {
+        format!("No such metadata object {name}")
+    }
+}
+
+fn bound_ref(name: &str, collection: Option<&str>) -> String {
+    match collection {
+        Some(collection) => format!("Collection–ref ({collection}, {name})"),
+        None => format!("Ref ‘{name}’"),
+    }
 }
 
 impl StoreError {

@@ -16,6 +16,13 @@ pub struct RepoLock {
     _held: Option<LockGuard>,
 }
 
+impl RepoLock {
+    /// Stands for no lock, where a repository is only read.
+    pub(crate) fn none() -> Self {
+        Self { _held: None }
+    }
+}
+
 /// Makes the stack of locks of one opened repository.
 pub(crate) fn stack(dir: &Dir) -> Result<LockStack, FsError> {
     let dir = dir.try_clone()?;

@@ -21,7 +21,7 @@ pub struct PruneOptions {
     pub refs_only: bool,
     /// How many parents of a kept commit stay.
     pub depth: Depth,
-    /// Commits with an earlier timestamp (seconds since 1970) go, unless a ref points to them or `depth` keeps them.
+    /// A ref's history ends before the first commit with an earlier timestamp (seconds since 1970); its newest commit stays.
     pub keep_younger_than: Option<u64>,
     /// Depths of single branches, in place of `depth`.
     pub retain_branch_depth: BTreeMap<Refspec, Depth>,
@@ -44,6 +44,32 @@ impl Default for PruneOptions {
             commit_only: false,
             dry_run: false,
         }
+    }
+}
+
+impl PruneOptions {
+    /// Whether commits stay because of refs alone.
+    fn is_by_ref(&self) -> bool {
+        self.refs_only
+            || self.keep_younger_than.is_some()
+            || !self.only_branch.is_empty()
+            || !self.retain_branch_depth.is_empty()
+    }
+
+    /// A branch that does not exist is a mistake in the command, and pruning would go by it.
+    fn check_branches(&self, repo: &Repo) -> Result<(), StoreError> {
+        for spec in self
+            .only_branch
+            .iter()
+            .chain(self.retain_branch_depth.keys())
+        {
+            if repo.read_ref(&RefKey::from_refspec(spec))?.is_none() {
+                return Err(StoreError::RefNotFound {
+                    refspec: spec.to_string(),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -71,6 +97,7 @@ pub fn prune(
     options: &PruneOptions,
     sink: &dyn Sink,
 ) -> Result<PruneReport, StoreError> {
+    options.check_branches(repo)?;
     let _lock = repo.lock_exclusive()?;
     sink.event(Event::Begin {
         phase: Phase::Prune,
@@ -104,29 +131,57 @@ fn mark(repo: &Repo, options: &PruneOptions) -> Result<ObjectSet, StoreError> {
 pub fn plan(repo: &Repo, options: &PruneOptions) -> Result<Vec<(CommitId, Depth)>, StoreError> {
     let mut keep = Vec::new();
     for (key, commit) in repo.list_all_refs()? {
-        let depth = depth_of(&key, options);
-        if repo.has_object(&commit.into())? {
-            keep.push((commit, depth));
+        if !repo.has_object(&commit.into())? {
+            continue;
+        }
+        match (depth_of(&key, options), options.keep_younger_than) {
+            (Retain::Depth(depth), _) | (Retain::Default(depth), None) => {
+                keep.push((commit, depth))
+            }
+            (Retain::Default(_), Some(oldest)) => keep.extend(younger_than(repo, commit, oldest)?),
         }
     }
-    if !options.refs_only {
+    if !options.is_by_ref() {
         keep.extend(
             all_commits(repo)?
                 .into_iter()
                 .map(|commit| (commit, Depth::Parents(0))),
         );
     }
-    if let Some(oldest) = options.keep_younger_than {
-        for commit in all_commits(repo)? {
-            if repo.read_commit(commit)?.timestamp >= oldest {
-                keep.push((commit, Depth::Parents(0)));
-            }
+    Ok(keep)
+}
+
+/// The commit that a ref points to, and its parents up to the first that is older.
+fn younger_than(
+    repo: &Repo,
+    tip: CommitId,
+    oldest: u64,
+) -> Result<Vec<(CommitId, Depth)>, StoreError> {
+    let mut keep = vec![(tip, Depth::Parents(0))];
+    let mut next = repo.read_commit(tip)?.parent;
+    while let Some(id) = next {
+        if !repo.has_object(&id.into())? {
+            break;
         }
+        let commit = repo.read_commit(id)?;
+        if commit.timestamp < oldest {
+            break;
+        }
+        keep.push((id, Depth::Parents(0)));
+        next = commit.parent;
     }
     Ok(keep)
 }
 
-fn depth_of(key: &RefKey, options: &PruneOptions) -> Depth {
+/// How much of a ref's history stays.
+enum Retain {
+    /// This much, whatever else was asked.
+    Depth(Depth),
+    /// What was asked for refs that nothing special was asked of.
+    Default(Depth),
+}
+
+fn depth_of(key: &RefKey, options: &PruneOptions) -> Retain {
     let spec = match key {
         RefKey::Head(name) => Refspec {
             remote: None,
@@ -142,12 +197,12 @@ fn depth_of(key: &RefKey, options: &PruneOptions) -> Depth {
         },
     };
     if let Some(depth) = options.retain_branch_depth.get(&spec) {
-        return *depth;
+        return Retain::Depth(*depth);
     }
     if !options.only_branch.is_empty() && !options.only_branch.contains(&spec) {
-        return Depth::All;
+        return Retain::Depth(Depth::All);
     }
-    options.depth
+    Retain::Default(options.depth)
 }
 
 fn all_commits(repo: &Repo) -> Result<Vec<CommitId>, StoreError> {

@@ -120,6 +120,7 @@ pub struct Reachable<'r> {
     missing: Missing,
     set: ObjectSet,
     stack: Vec<DirTreeId>,
+    passed_over: Vec<ObjectName>,
 }
 
 impl<'r> Reachable<'r> {
@@ -131,6 +132,7 @@ impl<'r> Reachable<'r> {
             missing,
             set: ObjectSet::default(),
             stack: Vec::new(),
+            passed_over: Vec::new(),
         }
     }
 
@@ -197,6 +199,7 @@ impl<'r> Reachable<'r> {
                 if tolerant {
                     // Another commit, which is whole, may name it too: that one must not take it as seen.
                     self.set.trees.remove(&id.checksum());
+                    self.passed_over.push(name);
                     continue;
                 }
                 return Err(StoreError::ObjectMissing { name });
@@ -218,6 +221,14 @@ impl<'r> Reachable<'r> {
     #[must_use]
     pub fn set(&self) -> &ObjectSet {
         &self.set
+    }
+
+    /// Ends the collection; returns the dirtrees that were passed over, too.
+    #[must_use]
+    pub fn into_set_and_missing(mut self) -> (ObjectSet, Vec<ObjectName>) {
+        self.passed_over.sort_unstable();
+        self.passed_over.dedup();
+        (self.set, self.passed_over)
     }
 
     /// Ends the collection.

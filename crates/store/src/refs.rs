@@ -333,6 +333,22 @@ impl Repo {
         Ok(self.dir().exists(Trusted(partial_path(id)))?)
     }
 
+    /// Whether, and why, the commit is marked partial.
+    ///
+    /// # Errors
+    /// [`StoreError::Fs`].
+    pub fn partial(&self, id: CommitId) -> Result<Partial, StoreError> {
+        Ok(
+            match self.dir().read_optional(Trusted(partial_path(id)), 64)? {
+                None => Partial::No,
+                Some(marker) if marker.starts_with(PartialReason::Damaged.marker()) => {
+                    Partial::Yes(PartialReason::Damaged)
+                }
+                Some(_) => Partial::Yes(PartialReason::NotFetched),
+            },
+        )
+    }
+
     /// Marks a commit as partial, or takes the mark away.
     ///
     /// # Errors

@@ -83,6 +83,11 @@ impl Transaction<'_> {
                 path[..2].clone_into(&mut prefix);
                 objects.ensure_dir(&prefix, 0o775)?;
             }
+            if name.kind == ObjectKind::Commit {
+                // It is here again: nothing says any more that it was deleted.
+                let tombstone = ObjectName::new(name.checksum, ObjectKind::TombstoneCommit);
+                objects.unlink_optional(Trusted(tombstone.loose_path(form)))?;
+            }
             if name.kind == ObjectKind::CommitMeta {
                 self.intake
                     .staging
