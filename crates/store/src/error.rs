@@ -150,6 +150,18 @@ pub enum StoreError {
         /// The ref.
         name: String,
     },
+    /// A file's name or symlink target is not UTF-8, which the format cannot keep.
+    #[error("`{name}` is not UTF-8")]
+    NameNotUtf8 {
+        /// The name, as far as it can be shown.
+        name: String,
+    },
+    /// Something is neither a file, a symlink nor a directory.
+    #[error("`{path}` is neither a file, a symlink nor a directory")]
+    NotAFile {
+        /// The path.
+        path: String,
+    },
     /// A ref does not lead to a sound commit.
     #[error("Loading commit for ref {name}: {source}")]
     BrokenRef {

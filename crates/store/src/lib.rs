@@ -11,12 +11,14 @@
 //! | [`summary`] | the list of refs that a server publishes |
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
 //! | [`reachable`], [`prune`](mod@prune), [`fsck`](mod@fsck) | what commits need; deleting the rest; checking it |
+//! | [`diff`](mod@diff) | what differs between two trees |
 //! | [`bindings`] | the refs that a commit says it is for |
 //! | [`progress`] | what long work says of itself |
 
 pub mod bindings;
 pub mod checkout;
 pub mod config;
+pub mod diff;
 mod error;
 pub mod fsck;
 pub mod lock;

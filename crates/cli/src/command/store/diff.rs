@@ -1,6 +1,17 @@
 //! `diff`: two trees compared.
 
-use crate::grammar::RepoOption;
+use std::path::Path;
+
+use anyhow::bail;
+use ostler_fs::Dir;
+use ostler_store::Repo;
+use ostler_store::diff::{DiffOptions, Side, diff, list_order, shared_objects};
+
+use crate::text::size;
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
 
 /// Options of `diff`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,4 +39,98 @@ pub(crate) struct Diff {
     /// The second tree (defaults to the first one's, the first to its parent's)
     #[arg(value_name = "REV_OR_DIR")]
     pub(crate) second: Option<String>,
+}
+
+impl Verb for Diff {
+    const NAME: &'static str = "diff";
+    const ABOUT: &'static str = "Compare two commits, or a commit and a directory";
+    const OPERANDS: &'static str = "REV_OR_DIR [REV_OR_DIR]";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "diff --repo=repo os/stable",
+            says: "what the newest commit changed",
+        },
+        Example {
+            call: "diff --repo=repo os/stable ./rootfs",
+            says: "what a directory has that the commit has not",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        let (first, second) = match &self.second {
+            Some(second) => (self.first.clone(), second.clone()),
+            None => (format!("{}^", self.first), self.first.clone()),
+        };
+        if self.stats {
+            self.print_stats(context, &repo, &first, &second)?;
+        }
+        if !self.stats || self.fs_diff {
+            self.print_changes(context, &repo, &first, &second)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Diff {
+    fn print_changes(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        first: &str,
+        second: &str,
+    ) -> anyhow::Result<()> {
+        let options = DiffOptions {
+            ignore_xattrs: self.no_xattrs,
+            owner_uid: self.owner_uid,
+            owner_gid: self.owner_gid,
+        };
+        let mut changes = diff(&side(repo, first)?, &side(repo, second)?, options)?;
+        changes.sort_by(list_order);
+        for change in changes {
+            context
+                .printer
+                .line(format_args!("{}    {}", change.kind.letter(), change.path))?;
+        }
+        Ok(())
+    }
+
+    fn print_stats(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        first: &str,
+        second: &str,
+    ) -> anyhow::Result<()> {
+        if is_path(first) || is_path(second) {
+            bail!("Option --stats requires both arguments to be revisions");
+        }
+        let shared = shared_objects(repo, repo.resolve(first)?, repo.resolve(second)?)?;
+        let printer = &context.printer;
+        printer.line(format_args!("[A] Object Count: {}", shared.first))?;
+        printer.line(format_args!("[B] Object Count: {}", shared.second))?;
+        printer.line(format_args!("Common Object Count: {}", shared.common))?;
+        printer.line(format_args!(
+            "Common Object Size: {}",
+            size::decimal(shared.common_bytes)
+        ))?;
+        Ok(())
+    }
+}
+
+/// A path is told from a revision by how it begins.
+fn is_path(text: &str) -> bool {
+    text.starts_with('/') || text.starts_with("./")
+}
+
+fn side<'r>(repo: &'r Repo, text: &str) -> anyhow::Result<Side<'r>> {
+    if is_path(text) {
+        return Ok(Side::Directory(Dir::open_ambient(Path::new(text))?));
+    }
+    let commit = repo.read_commit(repo.resolve(text)?)?;
+    Ok(Side::Commit {
+        repo,
+        tree: commit.tree,
+        meta: commit.meta,
+    })
 }

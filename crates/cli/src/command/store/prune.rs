@@ -1,7 +1,19 @@
 //! `prune`: delete what nothing refers to.
 
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail};
+use jiff::Zoned;
+use ostler_format::Refspec;
+use ostler_store::prune::{self, PruneOptions};
+use ostler_store::reachable::Depth;
+
+use crate::text::{date, size};
+
 use crate::command::values::parse_branch_depth;
-use crate::grammar::RepoOption;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
 
 /// Options of `prune`.
 #[derive(clap::Args, Clone, Debug)]
@@ -32,4 +44,78 @@ pub(crate) struct Prune {
     /// Consider and delete commit objects alone
     #[arg(long)]
     pub(crate) commit_only: bool,
+}
+
+impl Verb for Prune {
+    const NAME: &'static str = "prune";
+    const ABOUT: &'static str = "Delete the objects that nothing refers to";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "prune --repo=repo --refs-only --depth=10",
+            says: "keep the newest commit of each ref and ten before it",
+        },
+        Example {
+            call: "prune --repo=repo --keep-younger-than='3 months ago' --no-prune",
+            says: "see what deleting old commits would free",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        if self.no_prune && !self.delete_commit.is_empty() {
+            bail!("Cannot specify both --delete-commit and --no-prune");
+        }
+        for commit in &self.delete_commit {
+            prune::delete_commit(&repo, repo.resolve(commit)?)?;
+        }
+        let report = prune::prune(&repo, &self.options()?, context.sink().as_ref())?;
+        let freed = size::decimal(report.bytes_freed);
+        let printer = &context.printer;
+        printer.line(format_args!("Total objects: {}", report.objects_total))?;
+        if report.objects_deleted == 0 {
+            printer.line("No unreachable objects")?;
+        } else if self.no_prune {
+            printer.line(format_args!(
+                "Would delete: {} objects, freeing {freed}",
+                report.objects_deleted
+            ))?;
+        } else {
+            printer.line(format_args!(
+                "Deleted {} objects, {freed} freed",
+                report.objects_deleted
+            ))?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Prune {
+    fn options(&self) -> anyhow::Result<PruneOptions> {
+        let younger = match &self.keep_younger_than {
+            None => None,
+            Some(text) => {
+                let seconds = date::parse(text, &Zoned::now())
+                    .with_context(|| format!("Could not parse '{text}'"))?;
+                Some(u64::try_from(seconds).unwrap_or(0))
+            }
+        };
+        let mut branches = BTreeMap::new();
+        for (branch, depth) in &self.retain_branch_depth {
+            branches.insert(Refspec::parse(branch)?, Depth::from_signed(*depth));
+        }
+        let only: Result<Vec<_>, _> = self
+            .only_branch
+            .iter()
+            .map(|branch| Refspec::parse(branch))
+            .collect();
+        Ok(PruneOptions {
+            refs_only: self.refs_only,
+            depth: Depth::from_signed(self.depth),
+            keep_younger_than: younger,
+            retain_branch_depth: branches,
+            only_branch: only?,
+            commit_only: self.commit_only,
+            dry_run: self.no_prune,
+        })
+    }
 }
