@@ -48,7 +48,8 @@ impl ChangeKind {
 pub struct Change {
     /// What happened.
     pub kind: ChangeKind,
-    /// The absolute path within the tree.
+    /// The path within the tree: with a `/` before it if it was found in a commit, without one if in a directory (as ostree
+    /// lists them). What is in both is shown as the first tree has it.
     pub path: String,
 }
 
@@ -93,6 +94,16 @@ pub fn diff(
         changes: Vec::new(),
     };
     differ.compare_dirs(first, second, "")?;
+    for change in &mut differ.changes {
+        let side = if change.kind == ChangeKind::Added {
+            second
+        } else {
+            first
+        };
+        if matches!(side, Side::Directory(_)) {
+            change.path.remove(0);
+        }
+    }
     Ok(differ.changes)
 }
 
