@@ -43,12 +43,12 @@ fn build(repo: &Repo, extra: &Metadata, now: SystemTime) -> Result<Summary, Stor
     }
     let config = repo.config();
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
-    let mut metadata = Metadata::default();
-    metadata.insert("ostree.summary.mode", Value::from(repo.mode().as_config()));
+    let mut metadata = extra.clone();
     metadata.insert(
         "ostree.summary.last-modified",
         Value::from(seconds.swap_bytes()),
     );
+    metadata.insert("ostree.summary.mode", Value::from(repo.mode().as_config()));
     metadata.insert(
         "ostree.summary.tombstone-commits",
         Value::from(config.tombstone_commits),
@@ -64,10 +64,10 @@ fn build(repo: &Repo, extra: &Metadata, now: SystemTime) -> Result<Summary, Stor
     if let Some(id) = &config.collection_id {
         metadata.insert("ostree.summary.collection-id", Value::from(id.as_str()));
     }
-    for (key, value) in extra.iter() {
-        metadata.insert(key, value.clone());
-    }
-    Ok(Summary { refs, metadata })
+    Ok(Summary {
+        refs,
+        metadata: metadata.into_hash_order(),
+    })
 }
 
 fn summary_ref(repo: &Repo, name: &str, id: CommitId) -> Result<SummaryRef, StoreError> {
