@@ -82,7 +82,7 @@ pub trait Backend: Debug {
 #[non_exhaustive]
 pub enum BootloaderError {
     /// A call on `/boot` failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// There is no entry to offer.
     #[error("{backend} needs at least one boot entry")]

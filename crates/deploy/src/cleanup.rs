@@ -16,10 +16,10 @@ use crate::lock::SysrootLock;
 #[derive(Debug, thiserror::Error)]
 pub enum CleanupError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

@@ -23,22 +23,22 @@ use crate::sysroot::SysrootError;
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// The kernel arguments.
-    #[error(transparent)]
+    #[error("{0}")]
     Kargs(#[from] KargsError),
     /// An initrd that should be added.
-    #[error(transparent)]
+    #[error("{0}")]
     Overlay(#[from] OverlayError),
     /// The deployment itself.
-    #[error(transparent)]
+    #[error("{0}")]
     Materialize(#[from] MaterializeError),
     /// The boot order.
-    #[error(transparent)]
+    #[error("{0}")]
     Plan(#[from] PlanError),
     /// Its publication.
-    #[error(transparent)]
+    #[error("{0}")]
     Publish(#[from] PublishError),
     /// What it replaced.
     #[error("performing cleanup: {0}")]

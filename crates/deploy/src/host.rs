@@ -36,7 +36,7 @@ pub struct Booted {
 #[derive(Debug, thiserror::Error)]
 pub enum HostError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// A file in `/run` is not what it should be.
     #[error("`{path}` is damaged: {reason}")]

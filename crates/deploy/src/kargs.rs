@@ -65,13 +65,13 @@ impl KargsWish {
 #[derive(Debug, thiserror::Error)]
 pub enum KargsChangeError {
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// An argument.
-    #[error(transparent)]
+    #[error("{0}")]
     Kargs(#[from] KargsError),
     /// The boot order.
-    #[error(transparent)]
+    #[error("{0}")]
     Publish(#[from] PublishError),
     /// There is no deployment to change.
     #[error("unable to find a deployment in the system root")]

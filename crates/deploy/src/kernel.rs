@@ -22,7 +22,7 @@ const MAX_DEPTH: usize = 16;
 #[derive(Debug, thiserror::Error)]
 pub enum KernelError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// There is none.
     #[error("failed to find a kernel in /usr/lib/modules, /usr/lib/ostree-boot or /boot")]

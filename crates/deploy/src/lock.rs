@@ -25,10 +25,10 @@ pub enum SysrootLockError {
     #[error("cannot lock the system root: {0}")]
     Lock(#[from] LockError),
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
 }
 

@@ -32,13 +32,13 @@ const UPDATED: &str = ".updated";
 #[derive(Debug, thiserror::Error)]
 pub enum MaterializeError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// The tree.
     #[error("checking out `{commit}`: {source}")]
@@ -57,7 +57,7 @@ pub enum MaterializeError {
         source: KernelError,
     },
     /// The merge of `/etc`.
-    #[error(transparent)]
+    #[error("{0}")]
     EtcMerge(#[from] EtcMergeError),
     /// A tree has its default configuration in one place.
     #[error("commit `{commit}`: the tree contains both /etc and /usr/etc")]

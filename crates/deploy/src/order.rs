@@ -11,10 +11,10 @@ use crate::publish::{self, PublishError, Published};
 #[derive(Debug, thiserror::Error)]
 pub enum OrderError {
     /// The wish.
-    #[error(transparent)]
+    #[error("{0}")]
     Plan(#[from] PlanError),
     /// The new order.
-    #[error(transparent)]
+    #[error("{0}")]
     Publish(#[from] PublishError),
     /// What it replaced.
     #[error("performing final cleanup: {0}")]

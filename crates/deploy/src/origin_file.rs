@@ -13,13 +13,13 @@ use crate::sysroot::SysrootError;
 #[derive(Debug, thiserror::Error)]
 pub enum OriginFileError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// The origin itself.
-    #[error(transparent)]
+    #[error("{0}")]
     Origin(#[from] OriginError),
     /// A staged deployment is not pinned.
     #[error("cannot pin deployment {index}: it is staged")]

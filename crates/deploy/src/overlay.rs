@@ -14,7 +14,7 @@ use crate::lock::SysrootLock;
 #[derive(Debug, thiserror::Error)]
 pub enum OverlayError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The file that was given.
     #[error("cannot read the initrd `{path}`: {source}")]

@@ -17,10 +17,10 @@ const MARGIN_BYTES: u64 = 1 << 20;
 #[derive(Debug, thiserror::Error)]
 pub enum BootSpaceError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// A deployment's kernel.
-    #[error(transparent)]
+    #[error("{0}")]
     Kernel(#[from] KernelError),
     /// There is too little room.
     #[error(

@@ -14,10 +14,10 @@ use crate::lock::SysrootLock;
 #[derive(Debug, thiserror::Error)]
 pub enum InitError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The stateroot is there already.
     #[error("creating `{path}`: file exists")]

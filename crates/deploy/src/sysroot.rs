@@ -29,13 +29,13 @@ use crate::settings::Settings;
 #[derive(Debug, thiserror::Error)]
 pub enum SysrootError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The running system.
-    #[error(transparent)]
+    #[error("{0}")]
     Host(#[from] HostError),
     /// There is no repository below the path.
     #[error("`{path}` is no system root: it has no `ostree/repo`")]

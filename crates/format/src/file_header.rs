@@ -52,7 +52,7 @@ pub enum ReadHeaderError {
     #[error("file header: {0}")]
     Io(#[from] io::Error),
     /// The header is broken.
-    #[error(transparent)]
+    #[error("{0}")]
     Object(#[from] ObjectError),
 }
 

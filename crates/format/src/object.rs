@@ -46,7 +46,7 @@ pub enum StorageForm {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum ObjectNameError {
     /// The checksum in it is not one.
-    #[error(transparent)]
+    #[error("{0}")]
     Checksum(#[from] ChecksumError),
     /// The part after the dot names no kind of object.
     #[error("`{found}` is not a kind of object")]

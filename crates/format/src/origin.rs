@@ -19,7 +19,7 @@ const SOURCES: [&str; 3] = ["refspec", "baserefspec", "container-image-reference
 #[non_exhaustive]
 pub enum OriginError {
     /// The text is no key file, or a value in it is of the wrong type.
-    #[error(transparent)]
+    #[error("{0}")]
     KeyFile(#[from] KeyFileError),
     /// The source is no refspec.
     #[error("origin `{key}`: {source}")]

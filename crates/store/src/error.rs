@@ -13,10 +13,10 @@ use crate::mode::RepoMode;
 #[non_exhaustive]
 pub enum StoreError {
     /// A file-system call failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// A lock was not to be had.
-    #[error(transparent)]
+    #[error("{0}")]
     Lock(#[from] ostler_fs::lock::LockError),
     /// `ex-integrity.fsverity=yes`, and the file system cannot.
     #[error(
@@ -50,7 +50,7 @@ pub enum StoreError {
         wanted: RepoMode,
     },
     /// The `config` file cannot be used.
-    #[error(transparent)]
+    #[error("{0}")]
     Config(#[from] ConfigError),
     /// New content cannot be written in this mode.
     #[error("a repository of mode `{mode}` can only be read")]
@@ -81,7 +81,7 @@ pub enum StoreError {
         source: ObjectError,
     },
     /// A value cannot be written as an object.
-    #[error(transparent)]
+    #[error("{0}")]
     Unwritable(#[from] ObjectError),
     /// The object's file is not what its mode requires.
     #[error("Corrupted {} object `{name}`: {reason}", name.kind)]
@@ -126,7 +126,7 @@ pub enum StoreError {
         name: String,
     },
     /// Text that should be a ref, remote or collection name is not one.
-    #[error(transparent)]
+    #[error("{0}")]
     Name(#[from] ostler_format::NameError),
     /// A commit has no parent although `^` asked for one.
     #[error("commit {commit} has no parent")]
@@ -171,7 +171,7 @@ pub enum StoreError {
         source: Box<StoreError>,
     },
     /// A commit is not bound to where it was found.
-    #[error(transparent)]
+    #[error("{0}")]
     Binding(#[from] crate::bindings::BindingError),
     /// A commit is bound to a ref that does not exist.
     #[error("{} in bindings for commit {commit} does not exist", bound_ref(name, collection.as_deref()))]

@@ -26,10 +26,10 @@ const DIRECTORIES: &[&str] = &["objects", "refs", "deltas", "delta-indexes", "ex
 #[non_exhaustive]
 pub enum RepoServeError {
     /// The server did not start.
-    #[error(transparent)]
+    #[error("{0}")]
     Server(#[from] ServeError),
     /// The repository's directory cannot be used.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 

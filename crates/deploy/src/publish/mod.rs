@@ -41,13 +41,13 @@ use compare::{Versions, same_entry, with_bootserials};
 #[derive(Debug, thiserror::Error)]
 pub enum PublishError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// A deployment's kernel.
     #[error("deployment `{deployment}`: {source}")]
@@ -75,7 +75,7 @@ pub enum PublishError {
     #[error("bootloader write config: {0}")]
     BootLoader(#[from] BootloaderError),
     /// `/boot` is too small.
-    #[error(transparent)]
+    #[error("{0}")]
     BootSpace(#[from] BootSpaceError),
     /// The order lacks a deployment that must stay.
     #[error("refusing to drop deployment `{deployment}`: it is {reason}")]

@@ -66,7 +66,7 @@ pub enum LockError {
         holders: Vec<Holder>,
     },
     /// The system refused.
-    #[error(transparent)]
+    #[error("{0}")]
     System(#[from] FsError),
 }
 

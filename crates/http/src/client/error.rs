@@ -175,10 +175,10 @@ pub enum FetchFault {
     #[error("{0}")]
     Transport(String),
     /// The sink found the bytes to be wrong, on every mirror that was tried.
-    #[error(transparent)]
+    #[error("{0}")]
     Wrong(BoxError),
     /// The sink cannot go on.
-    #[error(transparent)]
+    #[error("{0}")]
     Sink(BoxError),
     /// The path cannot be a part of a URL.
     #[error("`{0}` is not a relative path")]

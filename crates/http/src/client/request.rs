@@ -120,10 +120,10 @@ pub trait Sink: Send {
 #[derive(Debug, thiserror::Error)]
 pub enum SinkFault {
     /// The bytes are not what was asked for: another mirror, or the same one once more, may have them.
-    #[error(transparent)]
+    #[error("{0}")]
     Wrong(BoxError),
     /// The fault is on this side (disk full, cancelled): no other attempt.
-    #[error(transparent)]
+    #[error("{0}")]
     Fatal(BoxError),
 }
 

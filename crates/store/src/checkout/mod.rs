@@ -107,7 +107,7 @@ pub struct CheckoutStats {
 #[non_exhaustive]
 pub enum CheckoutError {
     /// The repository or the file system failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The commit has nothing at that path.
     #[error("no such file or directory: `{path}`")]

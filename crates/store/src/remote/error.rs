@@ -39,10 +39,10 @@ pub enum RemoteError {
         source: ostler_format::keyfile::KeyFileError,
     },
     /// The name is no remote's.
-    #[error(transparent)]
+    #[error("{0}")]
     Name(#[from] ostler_format::NameError),
     /// The configuration can't be read or written.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
 }
 
