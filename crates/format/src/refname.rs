@@ -11,7 +11,7 @@ use std::str::FromStr;
 #[non_exhaustive]
 pub enum NameError {
     /// The text breaks the rule of its kind.
-    #[error("invalid {what} `{}`: {rule}", shorten(.text))]
+    #[error("Invalid {what} {}: {rule}", shorten(.text))]
     Invalid {
         /// `ref name`, `remote name`, `collection id`.
         what: &'static str,

@@ -108,13 +108,13 @@ pub enum StoreError {
         short: String,
     },
     /// No ref of that name.
-    #[error("refspec `{refspec}` not found")]
+    #[error("Refspec '{refspec}' not found")]
     RefNotFound {
         /// What was looked up.
         refspec: String,
     },
     /// An abbreviated commit id fits several commits.
-    #[error("refspec `{refspec}` not unique")]
+    #[error("Refspec {refspec} not unique")]
     RefAmbiguous {
         /// What was looked up.
         refspec: String,
@@ -129,7 +129,7 @@ pub enum StoreError {
     #[error("{0}")]
     Name(#[from] ostler_format::NameError),
     /// A commit has no parent although `^` asked for one.
-    #[error("commit {commit} has no parent")]
+    #[error("Commit {commit} has no parent")]
     NoParent {
         /// The commit.
         commit: Checksum,

@@ -93,7 +93,7 @@ fn values_that_can_not_be_meant_are_refused_by_name() {
         ),
         (
             "refspec=../x",
-            "origin `refspec`: invalid ref name `../x`: parts between slashes start with a letter, digit or `_` and go on with those, `-` or `.`",
+            "origin `refspec`: Invalid ref name ../x: parts between slashes start with a letter, digit or `_` and go on with those, `-` or `.`",
         ),
         (
             "override-commit=abc",
