@@ -62,6 +62,7 @@ fn the_real_ostree_pulls_and_pulls_again_from_our_server() {
     let url = format!("http://{}", server.address());
     let client = format!("--repo={}", folder.path().join("client").display());
     ostree(&[&client, "init", "--mode=bare-user"]);
+    ostree(&[&client, "config", "set", "core.fsync", "false"]);
     ostree(&[&client, "remote", "add", "--no-gpg-verify", "r", &url]);
     ostree(&[&client, "pull", "r", "os/stable"]);
     assert_eq!(
@@ -86,6 +87,7 @@ fn the_real_ostree_pulls_and_pulls_again_from_our_server() {
 
     let mirror = format!("--repo={}", folder.path().join("mirror").display());
     ostree(&[&mirror, "init", "--mode=archive"]);
+    ostree(&[&mirror, "config", "set", "core.fsync", "false"]);
     ostree(&[&mirror, "remote", "add", "--no-gpg-verify", "r", &url]);
     ostree(&[&mirror, "pull", "--mirror", "r"]);
     ostree(&[&mirror, "fsck", "-q"]);
