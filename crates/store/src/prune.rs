@@ -345,7 +345,8 @@ fn forget_commit(repo: &Repo, id: CommitId) -> Result<(), StoreError> {
 /// [`StoreError::Fs`].
 pub fn write_tombstone(repo: &Repo, id: CommitId) -> Result<(), StoreError> {
     let mut metadata = ostler_format::Metadata::new();
-    metadata.insert("commit", id.checksum().as_bytes().to_vec());
+    // A byte string, as libostree has it: hex digits and a NUL.
+    metadata.insert("commit", format!("{id}\0").into_bytes());
     let name = ObjectName::new(id.checksum(), ObjectKind::TombstoneCommit);
     let path = name.loose_path(repo.mode().storage_form());
     repo.objects().ensure_dir(&path[..2], 0o775)?;
