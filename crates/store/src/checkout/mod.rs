@@ -110,7 +110,7 @@ pub enum CheckoutError {
     #[error("{0}")]
     Store(#[from] StoreError),
     /// The commit has nothing at that path.
-    #[error("no such file or directory: `{path}`")]
+    #[error("No such file or directory: {path}")]
     NoSuchPath {
         /// The path within the commit.
         path: String,

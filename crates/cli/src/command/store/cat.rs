@@ -5,8 +5,9 @@ use std::io;
 use anyhow::{Context as _, bail};
 use ostler_format::CommitId;
 use ostler_store::Repo;
+use ostler_store::checkout::{Target, find};
 
-use super::tree_path::{Found, find};
+use super::tree_path::absolute;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -47,11 +48,11 @@ impl Verb for Cat {
 }
 
 fn print(context: &Context, repo: &Repo, commit: CommitId, path: &str) -> anyhow::Result<()> {
-    let mut path = path.to_owned();
+    let mut path = absolute(path);
     for _ in 0..MAX_SYMLINKS {
         let id = match find(repo, commit, &path)? {
-            Found::File { id } => id,
-            Found::Dir { .. } => bail!("Can't open directory `{path}`"),
+            Target::File { id, .. } => id,
+            Target::Directory { .. } => bail!("Can't open directory `{path}`"),
         };
         let mut object = repo.open_file_object(id)?;
         if !object.is_symlink() {
@@ -59,13 +60,10 @@ fn print(context: &Context, repo: &Repo, commit: CommitId, path: &str) -> anyhow
             copied.with_context(|| format!("`{path}`"))?;
             return Ok(());
         }
-        let parent = path
-            .trim_end_matches('/')
-            .rsplit_once('/')
-            .map_or("", |(parent, _)| parent);
+        let parent = path.rsplit_once('/').map_or("", |(parent, _)| parent);
         path = match object.header.symlink_target.as_str() {
-            absolute if absolute.starts_with('/') => absolute.to_owned(),
-            relative => format!("{parent}/{relative}"),
+            target if target.starts_with('/') => absolute(target),
+            target => absolute(&format!("{parent}/{target}")),
         };
     }
     bail!("`{path}`: more than {MAX_SYMLINKS} symlinks")

@@ -9,8 +9,9 @@ use ostler_format::{
     Annotate, DirMeta, DirMetaId, DirTreeId, FileHeader, FileId, Type, Value, Xattrs,
 };
 use ostler_store::Repo;
+use ostler_store::checkout::{Target, find};
 
-use super::tree_path::{Found, find, normalize};
+use super::tree_path::absolute;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -74,12 +75,12 @@ impl Verb for Ls {
             known_dirs: RefCell::default(),
         };
         for path in paths {
+            let whole = absolute(path);
             let found =
-                find(&repo, commit, path).with_context(|| format!("Inspecting path '{path}'"))?;
-            let whole = format!("/{}", normalize(path).join("/"));
+                find(&repo, commit, &whole).with_context(|| format!("Inspecting path '{path}'"))?;
             match found {
-                Found::File { id } => lister.file(&whole, id)?,
-                Found::Dir { tree, meta } => {
+                Target::File { id, .. } => lister.file(&whole, id)?,
+                Target::Directory { tree, meta } => {
                     lister.dir(&whole, tree, meta)?;
                     if !self.dironly {
                         lister.content(&whole, tree)?;
