@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use ostler_format::{CommitId, RefName};
-use ostler_store::{RefKey, Repo};
+use ostler_format::{CommitId, Metadata};
+use ostler_store::{RefKey, Repo, TransactionOptions, summary};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
-use crate::report::usage;
 
 /// Options of `refs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -111,19 +110,32 @@ impl Refs {
             _ => bail!("You must specify only 1 existing ref when creating a new ref"),
         };
         let key = RefKey::parse(new)?;
+        if self.alias {
+            return create_alias(repo, &key, source);
+        }
         if !self.force && repo.read_ref(&key)?.is_some() {
             bail!("--create specified but ref {new} already exists");
         }
-        if self.alias {
-            let RefKey::Head(alias) = &key else {
-                return Err(usage(format!("An alias can't be a remote's ref: {new}")));
-            };
-            repo.set_alias(alias, &RefName::new(source)?)?;
-            return Ok(());
-        }
-        repo.set_ref(&key, Some(repo.resolve(source)?))?;
+        let transaction = repo.begin(TransactionOptions::default())?;
+        transaction.set_ref(key, Some(repo.resolve(source)?));
+        transaction.commit()?;
         Ok(())
     }
+}
+
+/// Makes `alias` stand for the local ref `target`.
+fn create_alias(repo: &Repo, alias: &RefKey, target: &str) -> anyhow::Result<()> {
+    let (RefKey::Head(alias), RefKey::Head(target)) = (alias, RefKey::parse(target)?) else {
+        bail!("Cannot create alias to remote ref: {target}");
+    };
+    if repo.read_ref(&RefKey::Head(target.clone()))?.is_none() {
+        bail!("Cannot create alias to non-existent ref: {target}");
+    }
+    repo.set_alias(alias, &target)?;
+    if repo.config().auto_update_summary {
+        summary::regenerate(repo, &Metadata::new())?;
+    }
+    Ok(())
 }
 
 /// How much of a ref's name is printed.
@@ -168,9 +180,11 @@ fn delete(repo: &Repo, prefix: &str) -> anyhow::Result<()> {
             bail!("Ref '{target}' has an active alias: '{alias}'");
         }
     }
-    for key in doomed.keys() {
-        repo.set_ref(key, None)?;
+    let transaction = repo.begin(TransactionOptions::default())?;
+    for key in doomed.into_keys() {
+        transaction.set_ref(key, None);
     }
+    transaction.commit()?;
     Ok(())
 }
 
@@ -178,7 +192,12 @@ fn refs_below(repo: &Repo, prefix: Option<&str>) -> anyhow::Result<BTreeMap<RefK
     let mut refs = repo.list_refs(None)?;
     if let Some(prefix) = prefix {
         let (remote, below) = split_remote(prefix);
-        let below = below.trim_end_matches('/');
+        // `REMOTE:.` means all refs of a remote, too.
+        let below = if below == "." {
+            ""
+        } else {
+            below.trim_end_matches('/')
+        };
         refs.retain(|key, _| {
             let same_remote = match key {
                 RefKey::Head(_) => remote.is_none(),

@@ -1,6 +1,6 @@
 //! `reset`: point a ref at one of its earlier commits.
 
-use ostler_store::RefKey;
+use ostler_store::{RefKey, TransactionOptions};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -37,7 +37,9 @@ impl Verb for Reset {
         let commit = repo.resolve(&self.commit)?;
         // A ref to a commit that is not there would break every reader.
         repo.read_commit(commit)?;
-        repo.set_ref(&key, Some(commit))?;
+        let transaction = repo.begin(TransactionOptions::default())?;
+        transaction.set_ref(key, Some(commit));
+        transaction.commit()?;
         Ok(Exit::Done)
     }
 }
