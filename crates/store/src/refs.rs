@@ -243,7 +243,7 @@ impl Repo {
     }
 
     /// Resolves what a person writes for a commit: an id, a unique start of one, `[remote:]ref`, each with any number of
-    /// `^` for the parent. A plain ref that is not a head is looked for in every remote.
+    /// `^` for the parent. A plain ref that is not a head may be `remote/ref`, or is looked for in every remote.
     ///
     /// # Errors
     /// [`StoreError::RefNotFound`], [`StoreError::RefAmbiguous`], [`StoreError::NoParent`].
@@ -286,6 +286,12 @@ impl Repo {
         }
         if spec.remote.is_some() {
             return Ok(None);
+        }
+        if let Some((remote, name)) = revision.base.split_once('/')
+            && let (Ok(remote), Ok(name)) = (RemoteName::new(remote), RefName::new(name))
+            && let Some(id) = self.read_ref(&RefKey::Remote { remote, name })?
+        {
+            return Ok(Some(id));
         }
         let in_remotes = self
             .remote_refs()?

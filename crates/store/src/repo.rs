@@ -81,6 +81,8 @@ impl Repo {
                 Some(Box::new(Self::from_dir(parent_dir, parent, depth + 1)?))
             }
         };
+        // A repository without `tmp` is one that somebody tidied up; where it can't be made nothing is written either.
+        let _ = dir.ensure_dir("tmp", 0o775);
         let locks = lock::stack(&dir)?;
         Ok(Self {
             dir,

@@ -45,7 +45,7 @@ impl Repo {
         }
     }
 
-    /// Lists the remotes of `config` and of `remotes_dir`, by name.
+    /// Lists the remotes of `config`, of `remotes_dir` and of the parent repositories, by name.
     ///
     /// # Errors
     /// [`RemoteError::Syntax`] on the first that can't be used.
@@ -61,6 +61,10 @@ impl Repo {
                 remotes.push(Remote::parse(&name, place.clone(), &file)?);
             }
         }
+        if let Some(parent) = self.parent() {
+            remotes.extend(parent.remotes(None)?);
+        }
+        // The sort keeps the order of equal names, so that the nearest remote of a name stays.
         remotes.sort_by(|a, b| a.name.cmp(&b.name));
         remotes.dedup_by(|later, first| later.name == first.name);
         Ok(remotes)
