@@ -8,9 +8,12 @@ use crate::materialize::MaterializeError;
 use crate::order::OrderError;
 use crate::origin_file::OriginFileError;
 use crate::plan::PlanError;
+use crate::preflight::{PreflightError, TreeSpaceError};
 use crate::publish::PublishError;
+use crate::staged::StageError;
 use crate::stateroot::InitError;
 use crate::sysroot::SysrootError;
+use crate::upgrade::UpgradeError;
 
 /// An error that may know what a person can do about it.
 pub trait Advice {
@@ -55,7 +58,8 @@ impl Advice for KernelError {
             Self::NotFound => {
                 Some("a tree has its kernel at /usr/lib/modules/VERSION/vmlinuz".to_owned())
             }
-            Self::Fs(_) | Self::Mismatch { .. } | Self::TooDeep { .. } => None,
+            Self::Store(error) => error.hint(),
+            Self::Fs(_) | Self::Checkout(_) | Self::Mismatch { .. } | Self::TooDeep { .. } => None,
         }
     }
 }
@@ -140,11 +144,62 @@ impl Advice for DeployError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Sysroot(error) => error.hint(),
+            Self::Preflight(error) => error.hint(),
             Self::Materialize(error) => error.hint(),
             Self::Plan(error) => error.hint(),
             Self::Publish(error) => error.hint(),
             Self::Cleanup(_) => Some("`ostler admin cleanup` tries the cleanup again".to_owned()),
             Self::Kargs(_) | Self::Overlay(_) => None,
+        }
+    }
+}
+
+impl Advice for StageError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sysroot(error) => error.hint(),
+            Self::Deploy(error) => error.hint(),
+            Self::Materialize(error) => error.hint(),
+            Self::BootSpace(error) => error.hint(),
+            Self::NotBooted => Some("deploy without --stage".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Advice for UpgradeError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Sysroot(error) => error.hint(),
+            Self::Store(error) => error.hint(),
+            Self::Deploy(error) => error.hint(),
+            Self::Stage(error) => error.hint(),
+            Self::NoDeployment { .. } => Some(
+                "make the first one with `ostler admin deploy --stateroot STATEROOT REMOTE:REF`"
+                    .to_owned(),
+            ),
+            Self::NothingFollowed { .. } => {
+                Some("choose what to follow with `ostler rebase REMOTE:REF`".to_owned())
+            }
+            Self::Older { .. } => Some("use --allow-downgrade to permit it".to_owned()),
+            _ => None,
+        }
+    }
+}
+
+impl Advice for PreflightError {
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Kernel { source, .. } => source.hint(),
+            Self::BootSpace(error) => error.hint(),
+            Self::TreeSpace(TreeSpaceError::Bytes { .. } | TreeSpaceError::Inodes { .. }) => Some(
+                "`ostler admin undeploy INDEX` gives up a deployment; `ostler status` lists them"
+                    .to_owned(),
+            ),
+            Self::FatBoot => Some(
+                "format /boot with ext4 or another file system that has symbolic links".to_owned(),
+            ),
+            Self::TreeSpace(_) | Self::Fs(_) | Self::Plan(_) | Self::NoBoot => None,
         }
     }
 }

@@ -7,6 +7,9 @@ use std::collections::HashSet;
 use ostler_format::bootlink::loader_dir;
 use ostler_format::{Checksum, RefName, StaterootName, Turn};
 use ostler_fs::{Dir, FsError, TEMPORARY_PREFIX, Trusted};
+use ostler_store::progress::Silent;
+use ostler_store::prune::{PruneOptions, prune};
+use ostler_store::reachable::Depth;
 use ostler_store::{RefKey, StoreError};
 
 use crate::layout::{self, DeploymentId};
@@ -37,12 +40,32 @@ pub fn leftovers(lock: &SysrootLock) -> Result<Vec<DeploymentId>, CleanupError> 
     Ok(removed)
 }
 
+/// What a cleanup removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cleaned {
+    /// Deployments that no boot entry led to.
+    pub deployments: Vec<DeploymentId>,
+    /// Bytes of objects that nothing needed.
+    pub bytes_freed: u64,
+}
+
 /// As [`leftovers`], and removes the objects that no ref and no deployment needs.
 ///
 /// # Errors
 /// [`CleanupError`].
-pub fn full(lock: &SysrootLock) -> Result<Vec<DeploymentId>, CleanupError> {
-    leftovers(lock)
+pub fn full(lock: &SysrootLock) -> Result<Cleaned, CleanupError> {
+    let deployments = leftovers(lock)?;
+    // Deployments have refs by now; of history nothing is kept.
+    let options = PruneOptions {
+        refs_only: true,
+        depth: Depth::Parents(0),
+        ..PruneOptions::default()
+    };
+    let report = prune(&lock.repo, &options, &Silent)?;
+    Ok(Cleaned {
+        deployments,
+        bytes_freed: report.bytes_freed,
+    })
 }
 
 /// Removes a deployment that no boot entry leads to, whole: its directory last, so that a later cleanup finds it again.

@@ -16,6 +16,7 @@ use crate::materialize::{self, MaterializeError, Request};
 use crate::order;
 use crate::overlay::{self, OverlayError};
 use crate::plan::{self, PlanError, Position, Retain, Wish};
+use crate::preflight::{self, PreflightError};
 use crate::publish::{self, PublishError, Published};
 use crate::sysroot::SysrootError;
 
@@ -31,6 +32,9 @@ pub enum DeployError {
     /// An initrd that should be added.
     #[error("{0}")]
     Overlay(#[from] OverlayError),
+    /// What must hold before anything is written.
+    #[error(transparent)]
+    Preflight(#[from] PreflightError),
     /// The deployment itself.
     #[error("{0}")]
     Materialize(#[from] MaterializeError),
@@ -110,6 +114,8 @@ pub struct Deployed {
     pub merge: Option<MergeReport>,
     /// The publication.
     pub published: Option<Published>,
+    /// Bytes of objects that were removed afterwards.
+    pub bytes_freed: u64,
 }
 
 /// Deploys a commit that is whole in the repository.
@@ -124,8 +130,32 @@ pub fn deploy(
 ) -> Result<Deployed, DeployError> {
     let prepared = prepare(lock, commit, options)?;
     cleanup::leftovers(lock)?;
+    let wish = check(lock, &prepared, options)?;
     let deployment = materialize::check_out(lock, &prepared.request, sink)?;
     let merge = materialize::finish(lock, &deployment, prepared.merge.as_ref())?;
+    let id = deployment.id.clone();
+    let published = place(lock, deployment, &wish)?;
+    let bytes_freed = match options.prune {
+        Prune::Objects => cleanup::full(lock)?.bytes_freed,
+        Prune::Nothing => {
+            cleanup::leftovers(lock)?;
+            0
+        }
+    };
+    Ok(Deployed {
+        id,
+        merge,
+        published,
+        bytes_freed,
+    })
+}
+
+/// Checks all that can fail later, and returns what is asked of the boot order.
+pub(crate) fn check(
+    lock: &SysrootLock,
+    prepared: &Prepared,
+    options: &DeployOptions,
+) -> Result<Wish, DeployError> {
     let index = |id: &DeploymentId| lock.deployments.iter().position(|now| now.id == *id);
     let wish = Wish::Add {
         stateroot: prepared.request.stateroot.to_string(),
@@ -133,17 +163,8 @@ pub fn deploy(
         retain: options.retain,
         position: options.position,
     };
-    let id = deployment.id.clone();
-    let published = place(lock, deployment, &wish)?;
-    match options.prune {
-        Prune::Objects => cleanup::full(lock)?,
-        Prune::Nothing => cleanup::leftovers(lock)?,
-    };
-    Ok(Deployed {
-        id,
-        merge,
-        published,
-    })
+    preflight::commit(lock, &prepared.request, &wish)?;
+    Ok(wish)
 }
 
 /// Publishes a boot order with a new deployment in it.

@@ -6,6 +6,7 @@ use ostler_format::{Karg, KernelArgs};
 use crate::deployment::Deployment;
 use crate::lock::SysrootLock;
 use crate::publish::{self, PublishError, Published};
+use crate::staged;
 use crate::sysroot::SysrootError;
 
 /// Where the arguments of a new deployment come from, before they are changed.
@@ -99,7 +100,7 @@ pub fn set_default_kargs(
     Ok(publish::publish(lock, &next)?)
 }
 
-/// Adds arguments to every deployment that has none of the same name, in the active boot entries.
+/// Adds arguments to every deployment that has none of the same name, in the active boot entries and the staged deployment's description.
 ///
 /// Each entry is replaced in one step; a crash between two of them leaves the rest to a second run.
 ///
@@ -114,7 +115,6 @@ pub fn append_if_missing_in_place(
         .map(|argument| Karg::new(argument))
         .collect::<Result<Vec<_>, _>>()?;
     let deployments = lock.deployments.clone();
-    deployments.iter().try_for_each(require_published)?;
     for mut deployment in deployments {
         for argument in &arguments {
             deployment
@@ -122,7 +122,10 @@ pub fn append_if_missing_in_place(
                 .options
                 .append_if_key_missing(argument.as_str());
         }
-        publish::rewrite_entry(lock, &deployment)?;
+        match deployment.staged {
+            Some(_) => staged::rewrite_kargs(lock, &deployment.entry.options)?,
+            None => publish::rewrite_entry(lock, &deployment)?,
+        }
     }
     lock.sysroot_mut().reload()?;
     Ok(())

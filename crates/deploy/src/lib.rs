@@ -25,6 +25,7 @@ pub mod staged;
 pub mod stateroot;
 pub mod status;
 pub mod sysroot;
+pub mod upgrade;
 
 pub use advice::Advice;
 pub use deployment::Deployment;

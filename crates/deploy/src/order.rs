@@ -28,6 +28,8 @@ pub struct OrderChange {
     pub published: Option<Published>,
     /// The deployments that are gone.
     pub removed: Vec<DeploymentId>,
+    /// Bytes of objects that were removed with them.
+    pub bytes_freed: u64,
 }
 
 /// Makes the boot order what a wish without a new deployment asks for, and removes what it leaves.
@@ -43,15 +45,17 @@ pub fn change(lock: &mut SysrootLock, wish: &Wish) -> Result<OrderChange, OrderE
         .map(|deployment| deployment.id.clone())
         .collect();
     let published = publish::publish(lock, &next)?;
-    cleanup::full(lock)?;
+    let bytes_freed = cleanup::full(lock)?.bytes_freed;
     let stays = |id: &DeploymentId| {
         lock.deployments
             .iter()
             .any(|deployment| deployment.id == *id)
     };
+    let removed = before.into_iter().filter(|id| !stays(id)).collect();
     Ok(OrderChange {
         published,
-        removed: before.into_iter().filter(|id| !stays(id)).collect(),
+        removed,
+        bytes_freed,
     })
 }
 

@@ -20,12 +20,13 @@ impl Verb for Cleanup {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let lock = system::lock(context, &self.sysroot)?;
-        let removed = cleanup::full(&lock)?;
-        for id in &removed {
+        let cleaned = cleanup::full(&lock)?;
+        for id in &cleaned.deployments {
             context
                 .printer
                 .note(format_args!("deleted the unfinished deployment {id}"));
         }
+        system::tell_freed(context, cleaned.bytes_freed)?;
         Ok(Exit::Done)
     }
 }

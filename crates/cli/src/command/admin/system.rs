@@ -5,6 +5,7 @@ use ostler_deploy::etc_merge::MergeReport;
 use ostler_deploy::publish::Published;
 use ostler_deploy::{Advice, Settings, Sysroot, SysrootLock};
 use ostler_format::StaterootName;
+use ostler_store::transaction::format_size;
 
 use crate::context::Context;
 use crate::grammar::SysrootOption;
@@ -60,7 +61,20 @@ pub(crate) fn tell_deployed(context: &Context, deployed: &Deployed) -> anyhow::R
     if let Some(merge) = &deployed.merge {
         tell_merge(context, merge)?;
     }
-    tell_published(context, deployed.published.as_ref())
+    tell_published(context, deployed.published.as_ref())?;
+    tell_freed(context, deployed.bytes_freed)
+}
+
+/// Tells how much room the removal of objects gave back, if any.
+pub(crate) fn tell_freed(context: &Context, bytes: u64) -> anyhow::Result<()> {
+    if bytes > 0 {
+        let text = format!("Freed objects: {}", format_size(bytes));
+        match context.personality {
+            Personality::Ostree => context.printer.line(text)?,
+            Personality::Ostler | Personality::RpmOstree => context.printer.note(text),
+        }
+    }
+    Ok(())
 }
 
 /// Tells what the merge of `/etc` did: counts, and each path that deserves a look.

@@ -32,6 +32,7 @@ impl Verb for Undeploy {
                 .printer
                 .line(format_args!("Deleted deployment {}", id.name()))?;
         }
+        system::tell_freed(context, change.bytes_freed)?;
         Ok(Exit::Done)
     }
 }

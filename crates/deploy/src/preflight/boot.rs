@@ -1,4 +1,4 @@
-//! What is checked before anything is written, so that nothing fails half-way.
+//! Room for kernels in `/boot`.
 
 use std::collections::HashMap;
 
@@ -67,6 +67,19 @@ pub enum Room {
     AfterDropping,
 }
 
+/// A kernel that is not checked out yet.
+pub(super) struct NewKernel {
+    pub(super) stateroot: String,
+    pub(super) bootcsum: Checksum,
+    /// What its files take.
+    pub(super) bytes: u64,
+}
+
+/// Whether `/boot` is on the file system of the deployments, so that its files are links to theirs.
+pub(super) fn is_shared(lock: &SysrootLock, boot: &Dir) -> Result<bool, FsError> {
+    Ok(boot.self_metadata()?.dev == lock.ostree.self_metadata()?.dev)
+}
+
 /// Checks that the kernels of a boot order fit into `/boot` beside those of the present one.
 ///
 /// # Errors
@@ -76,13 +89,25 @@ pub fn boot_space(
     boot: &Dir,
     order: &[Deployment],
 ) -> Result<Room, BootSpaceError> {
-    if boot.self_metadata()?.dev == lock.ostree.self_metadata()?.dev {
-        // The files are links to those of the deployments.
-        return Ok(Room::Enough);
+    match is_shared(lock, boot)? {
+        true => Ok(Room::Enough),
+        false => room(lock, boot, order, None),
     }
+}
+
+/// As [`boot_space`], with a kernel that is to come.
+pub(super) fn room(
+    lock: &SysrootLock,
+    boot: &Dir,
+    order: &[Deployment],
+    new: Option<&NewKernel>,
+) -> Result<Room, BootSpaceError> {
     let space = boot.space()?;
     let present = present_kernels(boot, space.block_bytes)?;
     let mut needed = HashMap::new();
+    if let Some(new) = new {
+        needed.insert((new.stateroot.clone(), new.bootcsum), new.bytes);
+    }
     for deployment in order {
         let key = key(deployment);
         if !present.contains_key(&key) && !needed.contains_key(&key) {
@@ -93,8 +118,11 @@ pub fn boot_space(
             needed.insert(key, kernel.size(space.block_bytes)?);
         }
     }
-    let stays =
-        |kernel: &(String, Checksum)| order.iter().any(|deployment| key(deployment) == *kernel);
+    needed.retain(|key, _| !present.contains_key(key));
+    let stays = |kernel: &(String, Checksum)| {
+        order.iter().any(|deployment| key(deployment) == *kernel)
+            || new.is_some_and(|new| (&new.stateroot, new.bootcsum) == (&kernel.0, kernel.1))
+    };
     let outgoing = present
         .iter()
         .filter(|(kernel, _)| !stays(kernel))

@@ -5,16 +5,23 @@
 //! usr/lib/ostree-boot/ or boot/{vmlinuz,initramfs,devicetree}-[<version>-]<sha256>          older trees
 //! ```
 
+mod commit;
+mod rules;
+
 use std::fs::File;
 use std::io::Read as _;
+use std::ops::Deref;
 
-use ostler_format::bls::compare_versions;
 use ostler_format::{Checksum, Hasher};
 use ostler_fs::{Dir, FsError};
+use ostler_store::StoreError;
+use ostler_store::checkout::CheckoutError;
 
-const MODULES: &str = "usr/lib/modules";
-const LEGACY: [&str; 2] = ["usr/lib/ostree-boot", "boot"];
-const DEVICE_TREES: &str = "dtb";
+use rules::Listed;
+
+pub use commit::CommitKernel;
+pub use rules::KernelLayout;
+
 /// Deeper directories of device trees than any vendor's are refused.
 const MAX_DEPTH: usize = 16;
 
@@ -35,6 +42,12 @@ pub enum KernelError {
         /// The other file's name.
         other: String,
     },
+    /// The repository.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The commit's directories.
+    #[error(transparent)]
+    Checkout(#[from] CheckoutError),
     /// Directories of device trees are nested too deeply.
     #[error("device trees are nested more than {limit} directories deep")]
     TooDeep {
@@ -63,23 +76,20 @@ pub enum DeviceTrees {
     Directory(BootFile),
 }
 
-/// A kernel with what belongs to it.
+/// A kernel with what belongs to it, in a checked-out tree.
 #[derive(Debug)]
 pub struct Kernel {
     /// The directory that the files are in.
     pub dir: Dir,
-    /// The kernel itself.
-    pub kernel: BootFile,
-    /// Its initramfs; a kernel without one starts the deployment's own first program.
-    pub initramfs: Option<BootFile>,
-    /// Its device trees.
-    pub device_trees: DeviceTrees,
-    /// A checksum of the kernel for a system in FIPS mode.
-    pub hmac: Option<BootFile>,
-    /// An Android boot image.
-    pub aboot: Option<BootFile>,
-    /// The checksum that an older tree has in its files' names.
-    named_bootcsum: Option<Checksum>,
+    layout: KernelLayout,
+}
+
+impl Deref for Kernel {
+    type Target = KernelLayout;
+
+    fn deref(&self) -> &KernelLayout {
+        &self.layout
+    }
 }
 
 /// Whether device trees are looked for.
@@ -94,24 +104,14 @@ pub enum LookForDeviceTrees {
 impl Kernel {
     /// Finds the kernel of the tree at `root`.
     ///
-    /// Of several in `/usr/lib/modules` the newest by its version counts. An older tree's files are taken if the modules directory has
-    /// none, or has no initramfs where the older tree has one.
-    ///
     /// # Errors
     /// [`KernelError::NotFound`] if there is none.
     pub fn find(root: &Dir, device_trees: LookForDeviceTrees) -> Result<Self, KernelError> {
-        let modules = in_modules(root, device_trees)?;
-        let legacy = in_legacy(root)?;
-        match (modules, legacy) {
-            (Some(modules), Some(legacy))
-                if modules.initramfs.is_none() && legacy.initramfs.is_some() =>
-            {
-                Ok(legacy)
-            }
-            (Some(modules), _) => Ok(modules),
-            (None, Some(legacy)) => Ok(legacy),
-            (None, None) => Err(KernelError::NotFound),
-        }
+        let layout = rules::find(&mut |path| listing(root, path), device_trees)?;
+        Ok(Self {
+            dir: root.open_dir_in_root(&layout.directory)?,
+            layout,
+        })
     }
 
     /// Returns what names kernel, initramfs and device trees together.
@@ -137,19 +137,6 @@ impl Kernel {
             }
         }
         Ok(hasher.finish())
-    }
-
-    /// Returns the single files, the kernel first; a directory of device trees is not among them.
-    pub fn files(&self) -> impl Iterator<Item = &BootFile> {
-        let device_tree = match &self.device_trees {
-            DeviceTrees::File(file) => Some(file),
-            DeviceTrees::None | DeviceTrees::Directory(_) => None,
-        };
-        std::iter::once(&self.kernel)
-            .chain(&self.initramfs)
-            .chain(device_tree)
-            .chain(&self.hmac)
-            .chain(&self.aboot)
     }
 
     /// Returns what the files take on a file system with blocks of `block_bytes`.
@@ -199,81 +186,20 @@ fn rounded(bytes: u64, block_bytes: u64) -> u64 {
         .unwrap_or(u64::MAX)
 }
 
-fn in_modules(root: &Dir, look: LookForDeviceTrees) -> Result<Option<Kernel>, KernelError> {
-    let Some(modules) = root.open_dir_in_root_optional(MODULES)? else {
+fn listing(root: &Dir, path: &str) -> Result<Option<Vec<Listed>>, KernelError> {
+    let Some(dir) = root.open_dir_in_root_optional(path)? else {
         return Ok(None);
     };
-    let mut newest: Option<String> = None;
-    for entry in modules.entries()?.iter() {
-        let Some(version) = entry.str_name().filter(|_| entry.file_type.is_dir()) else {
-            continue;
-        };
-        let older = newest
-            .as_deref()
-            .is_some_and(|newest| compare_versions(newest, version).is_ge());
-        if !older && has_file(&modules.open_dir(version)?, "vmlinuz")? {
-            newest = Some(version.to_owned());
-        }
-    }
-    newest
-        .map(|version| modules_kernel(modules.open_dir(&version)?, &version, look))
-        .transpose()
-}
-
-fn modules_kernel(
-    dir: Dir,
-    version: &str,
-    look: LookForDeviceTrees,
-) -> Result<Kernel, KernelError> {
-    let present = |source: &str, installed: String| -> Result<Option<BootFile>, KernelError> {
-        Ok(has_file(&dir, source)?.then(|| BootFile {
-            source: source.to_owned(),
-            installed,
-        }))
-    };
-    let kernel = BootFile {
-        source: "vmlinuz".to_owned(),
-        installed: format!("vmlinuz-{version}"),
-    };
-    let initramfs_name = || format!("initramfs-{version}.img");
-    let initramfs = match present("initramfs.img", initramfs_name())? {
-        Some(file) => Some(file),
-        None => present("initramfs", initramfs_name())?,
-    };
-    let device_trees = match look {
-        LookForDeviceTrees::Yes => device_trees(&dir, version)?,
-        LookForDeviceTrees::No => DeviceTrees::None,
-    };
-    Ok(Kernel {
-        hmac: present(".vmlinuz.hmac", format!(".{}.hmac", kernel.installed))?,
-        aboot: present("aboot.img", format!("aboot-{version}.img"))?,
-        named_bootcsum: None,
-        kernel,
-        initramfs,
-        device_trees,
-        dir,
-    })
-}
-
-fn device_trees(dir: &Dir, version: &str) -> Result<DeviceTrees, KernelError> {
-    if has_file(dir, "devicetree")? {
-        let installed = format!("devicetree-{version}");
-        return Ok(DeviceTrees::File(BootFile {
-            source: "devicetree".to_owned(),
-            installed,
-        }));
-    }
-    if !dir
-        .metadata_optional(DEVICE_TREES)?
-        .is_some_and(|metadata| metadata.is_dir())
-    {
-        return Ok(DeviceTrees::None);
-    }
-    let name = DEVICE_TREES.to_owned();
-    Ok(DeviceTrees::Directory(BootFile {
-        source: name.clone(),
-        installed: name,
-    }))
+    let entries = dir.entries()?;
+    let listed = entries.iter().filter_map(|entry| {
+        let name = entry.str_name()?.to_owned();
+        Some(Listed {
+            name,
+            is_dir: entry.file_type.is_dir(),
+            is_file: entry.file_type.is_file(),
+        })
+    });
+    Ok(Some(listed.collect()))
 }
 
 /// Contents of all files below, depth first, in the order of their names' bytes.
@@ -290,62 +216,6 @@ fn hash_directory(dir: &Dir, hasher: &mut Hasher, depth: usize) -> Result<(), Ke
         }
     }
     Ok(())
-}
-
-fn in_legacy(root: &Dir) -> Result<Option<Kernel>, KernelError> {
-    let mut found = None;
-    for path in LEGACY {
-        if found.is_none() {
-            found = root.open_dir_in_root_optional(path)?;
-        }
-    }
-    let Some(dir) = found else { return Ok(None) };
-    let entries = dir.entries()?;
-    let find = |prefix: &str| {
-        let files = entries.iter().filter(|entry| entry.file_type.is_file());
-        files
-            .filter_map(|entry| legacy_name(entry.str_name()?, prefix))
-            .next()
-    };
-    let Some((kernel, bootcsum)) = find("vmlinuz-") else {
-        return Ok(None);
-    };
-    let same = |other: Option<(BootFile, Checksum)>| match other {
-        Some((other, checksum)) if checksum != bootcsum => Err(KernelError::Mismatch {
-            kernel: kernel.source.clone(),
-            other: other.source,
-        }),
-        other => Ok(other.map(|(file, _)| file)),
-    };
-    let initramfs = same(find("initramfs-"))?;
-    let device_tree = same(find("devicetree-"))?;
-    Ok(Some(Kernel {
-        device_trees: device_tree.map_or(DeviceTrees::None, DeviceTrees::File),
-        initramfs,
-        kernel,
-        hmac: None,
-        aboot: None,
-        named_bootcsum: Some(bootcsum),
-        dir,
-    }))
-}
-
-/// Takes `<prefix>...-<sha256>` apart; it is installed without the checksum.
-fn legacy_name(name: &str, prefix: &str) -> Option<(BootFile, Checksum)> {
-    let (installed, checksum) = name.rsplit_once('-').filter(|_| name.starts_with(prefix))?;
-    Some((
-        BootFile {
-            source: name.to_owned(),
-            installed: installed.to_owned(),
-        },
-        checksum.parse().ok()?,
-    ))
-}
-
-fn has_file(dir: &Dir, name: &str) -> Result<bool, KernelError> {
-    Ok(dir
-        .metadata_optional(name)?
-        .is_some_and(|metadata| metadata.is_file()))
 }
 
 fn hash_file(dir: &Dir, name: &str, hasher: &mut Hasher) -> Result<(), KernelError> {
@@ -430,7 +300,10 @@ mod tests {
             .map(|(path, content)| (path.as_str(), *content))
             .collect();
         assert_eq!(found(&files).1, sum);
-        assert_eq!(found(&files).0.initramfs.unwrap().installed, "initramfs-1");
+        assert_eq!(
+            found(&files).0.initramfs.as_ref().unwrap().installed,
+            "initramfs-1"
+        );
         files.push(("usr/lib/modules/2/vmlinuz", "k"));
         assert_eq!(found(&files).1, sum);
         files.push(("usr/lib/modules/2/initramfs", "i"));
