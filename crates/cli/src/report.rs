@@ -82,6 +82,7 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     cause
         .downcast_ref::<StoreError>()
         .and_then(StoreError::hint)
+        .or_else(|| ostler_deploy::hint(cause))
 }
 
 /// Joins an error and its causes, leaving out a cause that the text before it already tells.

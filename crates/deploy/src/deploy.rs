@@ -33,7 +33,7 @@ pub enum DeployError {
     #[error("{0}")]
     Overlay(#[from] OverlayError),
     /// What must hold before anything is written.
-    #[error(transparent)]
+    #[error("{0}")]
     Preflight(#[from] PreflightError),
     /// The deployment itself.
     #[error("{0}")]

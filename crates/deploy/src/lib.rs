@@ -1,11 +1,11 @@
 //! From a commit to a bootable deployment.
 
-pub mod advice;
 mod boot_settings;
 pub mod cleanup;
 pub mod deploy;
 pub mod deployment;
 pub mod etc_merge;
+mod hint;
 pub mod host;
 pub mod kargs;
 pub mod kernel;
@@ -27,8 +27,8 @@ pub mod status;
 pub mod sysroot;
 pub mod upgrade;
 
-pub use advice::Advice;
 pub use deployment::Deployment;
+pub use hint::hint;
 pub use host::Host;
 pub use lock::SysrootLock;
 pub use settings::Settings;

@@ -36,22 +36,22 @@ pub enum StageError {
         option: &'static str,
     },
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// The deployment.
-    #[error(transparent)]
+    #[error("{0}")]
     Deploy(#[from] DeployError),
     /// The deployment's directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Materialize(#[from] MaterializeError),
     /// A merge of `/etc` that would fail at shutdown.
-    #[error(transparent)]
+    #[error("{0}")]
     EtcMerge(#[from] EtcMergeError),
     /// Too little room in `/boot` at shutdown.
-    #[error(transparent)]
+    #[error("{0}")]
     BootSpace(#[from] BootSpaceError),
     /// Leftovers.
     #[error("performing cleanup: {0}")]

@@ -45,10 +45,10 @@ pub trait Fetch {
 #[derive(Debug, thiserror::Error)]
 pub enum UpgradeError {
     /// The system root.
-    #[error(transparent)]
+    #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The origin.
     #[error("the origin of `{deployment}`: {source}")]
@@ -111,10 +111,10 @@ pub enum UpgradeError {
         refspec: String,
     },
     /// Deploying failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Deploy(#[from] DeployError),
     /// Staging failed.
-    #[error(transparent)]
+    #[error("{0}")]
     Stage(#[from] StageError),
 }
 

@@ -43,10 +43,10 @@ pub enum KernelError {
         other: String,
     },
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The commit's directories.
-    #[error(transparent)]
+    #[error("{0}")]
     Checkout(#[from] CheckoutError),
     /// Directories of device trees are nested too deeply.
     #[error("device trees are nested more than {limit} directories deep")]

@@ -24,7 +24,7 @@ pub use tree::TreeSpaceError;
 #[derive(Debug, thiserror::Error)]
 pub enum PreflightError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The kernel of the commit.
     #[error("commit `{commit}`: {source}")]
@@ -35,13 +35,13 @@ pub enum PreflightError {
         source: KernelError,
     },
     /// Too little room in `/boot`.
-    #[error(transparent)]
+    #[error("{0}")]
     BootSpace(#[from] BootSpaceError),
     /// Too little room beside the repository.
-    #[error(transparent)]
+    #[error("{0}")]
     TreeSpace(#[from] TreeSpaceError),
     /// The boot order.
-    #[error(transparent)]
+    #[error("{0}")]
     Plan(#[from] PlanError),
     /// `/boot` cannot hold the links that make a change one step.
     #[error("/boot is a FAT file system, which has no symbolic links")]

@@ -16,13 +16,13 @@ const MARGIN_INODES: u64 = 64;
 #[derive(Debug, thiserror::Error)]
 pub enum TreeSpaceError {
     /// A file or directory.
-    #[error(transparent)]
+    #[error("{0}")]
     Fs(#[from] FsError),
     /// The repository.
-    #[error(transparent)]
+    #[error("{0}")]
     Store(#[from] StoreError),
     /// The commit's directories.
-    #[error(transparent)]
+    #[error("{0}")]
     Checkout(#[from] CheckoutError),
     /// There are too few bytes.
     #[error("the file system of /ostree has {} free, the deployment needs {}", format_size(*free_bytes), format_size(*needed_bytes))]

@@ -101,7 +101,7 @@ impl Verb for Deploy {
         let mut lock = system::lock(context, &self.sysroot)?;
         let commit = lock.repo().resolve(&self.refspec)?;
         let sink = ostler_store::progress::Silent;
-        let deployed = system::advised(deploy::deploy(&mut lock, commit, &options, &sink))?;
+        let deployed = deploy::deploy(&mut lock, commit, &options, &sink)?;
         system::tell_deployed(context, &deployed)?;
         Ok(Exit::Done)
     }

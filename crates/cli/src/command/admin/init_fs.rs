@@ -4,7 +4,6 @@ use std::path::PathBuf;
 
 use ostler_deploy::stateroot::{self, Epoch};
 
-use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{SysrootOption, Verb};
@@ -32,8 +31,8 @@ impl Verb for InitFs {
 
     fn run(self, _context: &Context) -> anyhow::Result<Exit> {
         let epoch = self.epoch.unwrap_or(u8::from(self.modern));
-        let epoch = system::advised(Epoch::try_from(u32::from(epoch)))?;
-        system::advised(stateroot::init_fs(&self.path, epoch))?;
+        let epoch = Epoch::try_from(u32::from(epoch))?;
+        stateroot::init_fs(&self.path, epoch)?;
         Ok(Exit::Done)
     }
 }

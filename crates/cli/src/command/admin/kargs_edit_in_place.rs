@@ -24,10 +24,7 @@ impl Verb for EditInPlace {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;
-        system::advised(kargs::append_if_missing_in_place(
-            &mut lock,
-            &self.append_if_missing,
-        ))?;
+        kargs::append_if_missing_in_place(&mut lock, &self.append_if_missing)?;
         Ok(Exit::Done)
     }
 }

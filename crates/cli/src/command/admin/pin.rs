@@ -35,7 +35,7 @@ impl Verb for Pin {
         };
         for deployment in &self.deployments {
             let index = index_of(&lock, deployment)?;
-            let changed = system::advised(origin_file::pin(&mut lock, index, wanted))?;
+            let changed = origin_file::pin(&mut lock, index, wanted)?;
             let when = if changed { "now" } else { "already" };
             context
                 .printer

@@ -25,7 +25,7 @@ impl Verb for SetDefault {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;
-        let change = system::advised(order::change(&mut lock, &Wish::MakeDefault(self.index)))?;
+        let change = order::change(&mut lock, &Wish::MakeDefault(self.index))?;
         system::tell_published(context, change.published.as_ref())?;
         system::tell_freed(context, change.bytes_freed)?;
         Ok(Exit::Done)

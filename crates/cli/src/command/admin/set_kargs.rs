@@ -50,7 +50,7 @@ impl Verb for SetKargs {
         };
         let running = lock.host().kernel_command_line.clone();
         let change = |kargs: &_| wish.apply(Some(kargs), &running);
-        let published = system::advised(kargs::set_default_kargs(&mut lock, change))?;
+        let published = kargs::set_default_kargs(&mut lock, change)?;
         system::tell_published(context, published.as_ref())?;
         Ok(Exit::Done)
     }

@@ -27,7 +27,7 @@ impl Verb for StaterootInit {
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let name = StaterootName::new(self.stateroot)?;
         let lock = system::lock(context, &self.sysroot)?;
-        system::advised(stateroot::init_stateroot(&lock, &name))?;
+        stateroot::init_stateroot(&lock, &name)?;
         context.printer.line(format_args!(
             "ostree/deploy/{name} initialized as OSTree root"
         ))?;

@@ -31,7 +31,7 @@ impl Verb for Status {
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let sysroot = system::open(&self.sysroot)?;
         if self.is_default {
-            let booted = system::advised(sysroot.require_booted())?;
+            let booted = sysroot.require_booted()?;
             let default = sysroot
                 .deployments
                 .first()
@@ -41,7 +41,7 @@ impl Verb for Status {
                 .line(if default { "default" } else { "not-default" })?;
             return Ok(Exit::Done);
         }
-        let deployments = system::advised(Deployments::read(&sysroot))?;
+        let deployments = Deployments::read(&sysroot)?;
         if self.json {
             context
                 .printer

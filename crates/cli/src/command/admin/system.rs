@@ -3,18 +3,17 @@
 use ostler_deploy::deploy::Deployed;
 use ostler_deploy::etc_merge::MergeReport;
 use ostler_deploy::publish::Published;
-use ostler_deploy::{Advice, Settings, Sysroot, SysrootLock};
+use ostler_deploy::{Settings, Sysroot, SysrootLock};
 use ostler_format::StaterootName;
 use ostler_store::transaction::format_size;
 
 use crate::context::Context;
 use crate::grammar::SysrootOption;
 use crate::personality::Personality;
-use crate::report::WithHint;
 
 /// Opens the system root to look at it; needs no privilege.
 pub(crate) fn open(option: &SysrootOption) -> anyhow::Result<Sysroot> {
-    advised(Sysroot::open(option.path(), Settings::from_environment()))
+    Ok(Sysroot::open(option.path(), Settings::from_environment())?)
 }
 
 /// Opens the system root to change it, and says for whom it waits.
@@ -30,25 +29,11 @@ pub(crate) fn lock(context: &Context, option: &SysrootOption) -> anyhow::Result<
             .printer
             .note(format_args!("waiting for {by}, which changes this system"));
     };
-    advised(SysrootLock::acquire(
+    Ok(SysrootLock::acquire(
         option.path(),
         Settings::from_environment(),
         &mut waiting,
-    ))
-}
-
-/// Adds the hint that a library's error carries.
-pub(crate) fn advised<T, E>(result: Result<T, E>) -> anyhow::Result<T>
-where
-    E: Advice + std::error::Error + Send + Sync + 'static,
-{
-    match result {
-        Ok(value) => Ok(value),
-        Err(error) => match error.hint() {
-            Some(hint) => Err(error).with_hint(|| hint),
-            None => Err(error.into()),
-        },
-    }
+    )?)
 }
 
 /// Parses the name of a stateroot that may be given.

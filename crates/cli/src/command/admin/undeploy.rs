@@ -25,7 +25,7 @@ impl Verb for Undeploy {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;
-        let change = system::advised(order::change(&mut lock, &Wish::Remove(self.index)))?;
+        let change = order::change(&mut lock, &Wish::Remove(self.index))?;
         system::tell_published(context, change.published.as_ref())?;
         for id in &change.removed {
             context

@@ -1,0 +1,122 @@
+//! The way out of an error, in words: data beside the message, printed on a line of its own.
+
+use std::error::Error;
+use std::io::ErrorKind;
+
+use crate::cleanup::CleanupError;
+use crate::kernel::KernelError;
+use crate::lock::SysrootLockError;
+use crate::materialize::MaterializeError;
+use crate::plan::PlanError;
+use crate::preflight::{BootSpaceError, PreflightError, TreeSpaceError};
+use crate::publish::PublishError;
+use crate::staged::StageError;
+use crate::sysroot::SysrootError;
+use crate::upgrade::UpgradeError;
+
+/// Returns what a person can do about an error of this crate; of a chain of errors, each is asked for itself.
+#[must_use]
+pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
+    None.or_else(|| error.downcast_ref().and_then(plan))
+        .or_else(|| error.downcast_ref().and_then(sysroot))
+        .or_else(|| error.downcast_ref().and_then(BootSpaceError::hint))
+        .or_else(|| error.downcast_ref().and_then(upgrade))
+        .or_else(|| error.downcast_ref().and_then(simple_lock))
+        .or_else(|| simple(error).map(str::to_owned))
+}
+
+fn plan(error: &PlanError) -> Option<String> {
+    Some(match error {
+        PlanError::OutOfRange { .. } | PlanError::NoRollback => {
+            "`ostler status` lists the deployments".to_owned()
+        }
+        PlanError::Booted { .. } => "boot another deployment first".to_owned(),
+        PlanError::Pinned { index } => format!("unpin it with `ostler admin pin --unpin {index}`"),
+        PlanError::AlreadyDefault { .. } | PlanError::Staged { .. } | PlanError::Empty => {
+            return None;
+        }
+    })
+}
+
+fn sysroot(error: &SysrootError) -> Option<String> {
+    Some(match error {
+        SysrootError::NotASysroot { .. } => {
+            "make one with `ostler admin init-fs PATH`, or name one with --sysroot".to_owned()
+        }
+        SysrootError::NoStateroot => "name a stateroot with --stateroot".to_owned(),
+        SysrootError::NoSuchStateroot { stateroot } => {
+            format!("make it with `ostler admin stateroot-init {stateroot}`")
+        }
+        SysrootError::OutOfRange { .. } => "`ostler status` lists the deployments".to_owned(),
+        _ => return None,
+    })
+}
+
+fn upgrade(error: &UpgradeError) -> Option<String> {
+    Some(match error {
+        UpgradeError::NoDeployment { stateroot } => {
+            format!(
+                "make the first one with `ostler admin deploy --stateroot {stateroot} REMOTE:REF`"
+            )
+        }
+        UpgradeError::NothingFollowed { .. } => {
+            "choose what to follow with `ostler rebase REMOTE:REF`".to_owned()
+        }
+        UpgradeError::Older { .. } => "use --allow-downgrade to permit it".to_owned(),
+        _ => return None,
+    })
+}
+
+fn simple_lock(error: &SysrootLockError) -> Option<String> {
+    let SysrootLockError::Fs(error) = error else {
+        return None;
+    };
+    (error.kind() == ErrorKind::PermissionDenied)
+        .then(|| "only root changes deployments; `ostler status` works for everyone".to_owned())
+}
+
+/// Hints that don't depend on what the error holds.
+fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    const FAT: &str = "format /boot with ext4 or another file system that has symbolic links";
+    if let Some(KernelError::NotFound) = error.downcast_ref() {
+        return Some("a tree has its kernel at /usr/lib/modules/VERSION/vmlinuz");
+    }
+    if let Some(MaterializeError::TwoEtc { .. }) = error.downcast_ref() {
+        return Some("move the defaults to /usr/etc, or all of it to /etc, and commit again");
+    }
+    if let Some(TreeSpaceError::Bytes { .. } | TreeSpaceError::Inodes { .. }) = error.downcast_ref()
+    {
+        return Some(
+            "`ostler admin undeploy INDEX` gives up a deployment; `ostler status` lists them",
+        );
+    }
+    if let Some(StageError::NotBooted) = error.downcast_ref() {
+        return Some("deploy without --stage");
+    }
+    if let Some(PublishError::FatBoot) = error.downcast_ref() {
+        return Some(FAT);
+    }
+    if let Some(PreflightError::FatBoot) = error.downcast_ref() {
+        return Some(FAT);
+    }
+    error
+        .downcast_ref::<CleanupError>()
+        .map(|_| "what was asked for is done; `ostler admin cleanup` tries the cleanup again")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::deploy::DeployError;
+
+    #[test]
+    fn an_error_is_asked_for_itself_and_its_cause_is_found_in_the_chain() {
+        let error = DeployError::from(PlanError::Pinned { index: 3 });
+        assert_eq!(hint(&error), None);
+        let cause = Error::source(&error).expect("the plan's error is in the chain");
+        assert_eq!(
+            hint(cause).as_deref(),
+            Some("unpin it with `ostler admin pin --unpin 3`")
+        );
+    }
+}
