@@ -99,6 +99,16 @@ pub enum StoreError {
         /// The file's `st_mode`.
         mode: u32,
     },
+    /// A fetched file has mode bits that were not to be taken.
+    #[error("Content object {}: invalid mode {mode:05o} with bits {bits:05o}", name.checksum)]
+    ModeRefused {
+        /// The content object.
+        name: ObjectName,
+        /// Its permission bits.
+        mode: u32,
+        /// Those of them beyond 0775.
+        bits: u32,
+    },
     /// Writing would leave less room than `core.min-free-space-*` asks for.
     #[error("{limit} would be exceeded, at least {short} requested")]
     MinFreeSpace {

@@ -1,6 +1,7 @@
 //! Objects on disk: reading them in every mode, and the physical form that each mode gives them.
 
 mod content;
+mod import;
 mod list;
 mod physical;
 mod read;
@@ -8,6 +9,8 @@ mod stat;
 mod verify;
 
 pub use content::FileObject;
+pub(crate) use import::check_bare_user_only;
+pub use import::{ImportOptions, Imported, Importer, Trust};
 pub(crate) use physical::{USER_META_XATTR, physical_mode};
 pub(crate) use read::open_file_object_at;
 pub use verify::ObjectVerifier;

@@ -7,7 +7,9 @@ use std::sync::atomic::Ordering;
 
 use ostler_format::{FileHeader, ObjectKind, ObjectName};
 use ostler_fs::inode_flags::{self, Verity};
-use ostler_fs::{Access, LinkPolicy, TempFile, Timestamp, Trusted, file, unique_name, xattr};
+use ostler_fs::{
+    Access, Dir, HardLink, LinkPolicy, TempFile, Timestamp, Trusted, file, unique_name, xattr,
+};
 
 use super::Counters;
 use super::space::SpaceBudget;
@@ -59,6 +61,38 @@ impl Intake {
         }
         self.staging.note(name);
         Ok(())
+    }
+
+    /// Gives the file at `path` beneath `from` a second name as a staged object.
+    pub(crate) fn link_existing(
+        &self,
+        from: &Dir,
+        path: &str,
+        name: ObjectName,
+    ) -> Result<HardLink, StoreError> {
+        let staged = self.staging.path_for(&name)?;
+        let dir = &self.staging.dir;
+        let linked = from.hard_link_optional(Trusted(path), dir, Trusted(&staged))?;
+        if linked == HardLink::Linked && self.per_object_fsync {
+            // A symlink has no content of its own to sync.
+            if let Ok((file, _)) = dir.open_regular(Trusted(&staged)) {
+                ostler_fs::file::sync(&file)?;
+            }
+        }
+        if matches!(linked, HardLink::Linked | HardLink::AlreadyExists) {
+            self.staging.note(name);
+        }
+        Ok(linked)
+    }
+
+    /// Takes room for content that is not written through a [`ContentFile`](super::ContentFile).
+    pub(crate) fn take_space(&self, bytes: u64) -> Result<(), StoreError> {
+        self.space.take(bytes)
+    }
+
+    /// Gives back what was taken and not used.
+    pub(crate) fn give_space_back(&self, bytes: u64) {
+        self.space.give_back(bytes);
     }
 
     fn enable_verity(&self, path: &str) -> Result<(), StoreError> {

@@ -59,10 +59,10 @@ pub struct TransactionStats {
 }
 
 #[derive(Debug, Default)]
-struct Counters {
-    metadata_total: AtomicU64,
-    metadata_written: AtomicU64,
-    content_total: AtomicU64,
+pub(crate) struct Counters {
+    pub(crate) metadata_total: AtomicU64,
+    pub(crate) metadata_written: AtomicU64,
+    pub(crate) content_total: AtomicU64,
     content_written: AtomicU64,
     content_bytes: AtomicU64,
     cache_hits: AtomicU64,
@@ -208,6 +208,10 @@ impl<'r> Transaction<'r> {
             content_bytes_written: read(&self.intake.counters.content_bytes),
             content_cache_hits: read(&self.intake.counters.cache_hits),
         }
+    }
+
+    pub(crate) fn counters(&self) -> &Counters {
+        &self.intake.counters
     }
 
     /// What threads that outlive no borrow need to write objects.

@@ -49,7 +49,12 @@ impl Transaction<'_> {
         self.write_metadata_named(name, bytes)
     }
 
-    fn write_metadata_named(&self, name: ObjectName, bytes: &[u8]) -> Result<(), StoreError> {
+    /// Writes a metadata object under a name that is trusted, if it is not here.
+    pub(crate) fn write_metadata_named(
+        &self,
+        name: ObjectName,
+        bytes: &[u8],
+    ) -> Result<(), StoreError> {
         self.intake
             .counters
             .metadata_total
@@ -87,12 +92,26 @@ impl Transaction<'_> {
         commit: CommitId,
         metadata: &Metadata,
     ) -> Result<(), StoreError> {
+        self.write_detached_metadata_bytes(commit, &metadata.to_bytes()?)?;
+        Ok(())
+    }
+
+    /// As [`Transaction::write_detached_metadata`], serialized already; returns whether it differs from what was here.
+    pub(crate) fn write_detached_metadata_bytes(
+        &self,
+        commit: CommitId,
+        bytes: &[u8],
+    ) -> Result<bool, StoreError> {
         let name = ObjectName::new(commit.checksum(), ObjectKind::CommitMeta);
+        if self.has_own(&name)? && self.read_metadata_optional(&name)?.as_deref() == Some(bytes) {
+            return Ok(false);
+        }
         let temp = self.new_temp(0o644)?;
         temp.file()
-            .write_all_at(&metadata.to_bytes()?, 0)
+            .write_all_at(bytes, 0)
             .map_err(|e| StoreError::io(name.to_string(), e))?;
-        self.link_temp(temp, name, LinkPolicy::Replace)
+        self.link_temp(temp, name, LinkPolicy::Replace)?;
+        Ok(true)
     }
 
     /// Writes content that is in memory.
