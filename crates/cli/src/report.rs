@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 
 use ostler_store::StoreError;
+use ostler_store::pull::PullError;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -78,6 +79,9 @@ pub(crate) fn report(context: &Context, error: &anyhow::Error) -> Exit {
 fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(hinted) = cause.downcast_ref::<Hinted>() {
         return Some(hinted.hint.clone());
+    }
+    if let Some(error) = cause.downcast_ref::<PullError>() {
+        return error.hint();
     }
     cause
         .downcast_ref::<StoreError>()

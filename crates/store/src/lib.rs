@@ -6,6 +6,7 @@
 //! | [`object`] | objects on disk, read in every mode |
 //! | [`transaction`] | the only writer of objects |
 //! | [`refs`] | names of commits |
+//! | [`mod@pull`] | commits from remotes and from other repositories |
 //! | [`remote`] | the places that it pulls from |
 //! | [`serve`] | which of its files are sent over HTTP |
 //! | [`summary`] | the list of refs that a server publishes |
@@ -26,6 +27,7 @@ pub mod mode;
 pub mod object;
 pub mod progress;
 pub mod prune;
+pub mod pull;
 pub mod reachable;
 pub mod refs;
 pub mod remote;

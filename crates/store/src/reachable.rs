@@ -26,10 +26,20 @@ impl Depth {
         u32::try_from(depth).map_or(Self::All, Self::Parents)
     }
 
-    fn below(self) -> Option<Self> {
+    /// The depth of the parent; `None` if no parent follows.
+    pub(crate) fn below(self) -> Option<Self> {
         match self {
             Self::All => Some(Self::All),
             Self::Parents(left) => left.checked_sub(1).map(Self::Parents),
+        }
+    }
+
+    /// Whether it leads at least as far as `other`.
+    pub(crate) fn reaches(self, other: Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (Self::Parents(_), Self::All) => false,
+            (Self::Parents(own), Self::Parents(other)) => own >= other,
         }
     }
 }
@@ -43,7 +53,8 @@ pub struct ObjectSet {
     files: ChecksumSet,
 }
 
-type ChecksumSet = HashSet<Checksum, ChecksumHashing>;
+/// A set of checksums.
+pub(crate) type ChecksumSet = HashSet<Checksum, ChecksumHashing>;
 
 impl ObjectSet {
     /// Whether the set has the object; objects of other kinds than commit, dirtree, dirmeta and file it never has.
@@ -240,7 +251,7 @@ impl<'r> Reachable<'r> {
 
 /// Hashes a checksum by its first bytes, which are as good as random already, with a key against crafted sets.
 #[derive(Clone, Debug)]
-struct ChecksumHashing(u64);
+pub(crate) struct ChecksumHashing(u64);
 
 impl Default for ChecksumHashing {
     fn default() -> Self {
@@ -256,7 +267,7 @@ impl BuildHasher for ChecksumHashing {
     }
 }
 
-struct FirstBytes(u64);
+pub(crate) struct FirstBytes(u64);
 
 impl Hasher for FirstBytes {
     fn write(&mut self, bytes: &[u8]) {

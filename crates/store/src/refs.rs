@@ -434,7 +434,8 @@ fn collect_names(dir: &Dir, prefix: &str, names: &mut Vec<RefName>) -> Result<()
     Ok(())
 }
 
-fn read(repo: &Repo, key: &RefKey) -> Result<Option<CommitId>, StoreError> {
+/// Reads one ref of this repository itself, parents aside.
+pub(crate) fn read(repo: &Repo, key: &RefKey) -> Result<Option<CommitId>, StoreError> {
     let mut path = key.path();
     for _ in 0..MAX_ALIASES {
         let Some(stat) = repo.dir().metadata_optional(Trusted(&path))? else {

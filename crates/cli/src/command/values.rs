@@ -1,4 +1,8 @@
-//! Values of options, parsed.
+//! Values of options, parsed, and refusals that several verbs share.
+
+use ostler_store::{Repo, RepoMode};
+
+use crate::report::hinted;
 
 /// Parses `true`, `yes`, `1` and their opposites, as `--fsync` takes them.
 pub(crate) fn parse_boolean(text: &str) -> Result<bool, String> {
@@ -23,6 +27,15 @@ pub(crate) fn parse_branch_depth(text: &str) -> Result<(String, i32), String> {
         .and_then(|(branch, depth)| Some((branch.to_owned(), depth.parse().ok()?)))
         .filter(|(branch, depth)| !branch.is_empty() && *depth >= -1)
         .ok_or_else(|| format!("Invalid value {text}, must specify BRANCH=DEPTH"))
+}
+
+/// Why `--require-static-deltas` cannot be met.
+pub(crate) fn refuse_static_deltas(repo: &Repo) -> anyhow::Error {
+    let hint = "pull without --require-static-deltas: objects are fetched one by one";
+    if repo.mode() == RepoMode::Archive {
+        return hinted("Can't use static deltas in an archive repo", hint);
+    }
+    hinted("static deltas cannot be used", hint)
 }
 
 #[cfg(test)]

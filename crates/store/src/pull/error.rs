@@ -1,0 +1,241 @@
+//! Why a pull fails.
+
+use std::path::PathBuf;
+
+use ostler_format::{CommitId, ObjectError, ObjectName};
+use ostler_http::{FetchError, SetupError};
+
+use super::check::{BindingFault, OlderCommit};
+use crate::error::StoreError;
+use crate::refs::RefKey;
+use crate::remote::RemoteError;
+
+/// A pull that failed. The refs are as they were; what was fetched is used by the next pull of this boot.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PullError {
+    /// This repository, or another one on this machine, failed.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The remote's configuration cannot be used.
+    #[error(transparent)]
+    Remote(#[from] RemoteError),
+    /// The network cannot be used as configured.
+    #[error(transparent)]
+    Setup(#[from] SetupError),
+    /// Something other than an object could not be fetched.
+    #[error(transparent)]
+    Fetch(#[from] FetchError),
+    /// An object could not be fetched, or what came is not the object.
+    #[error("object `{name}`: {source}")]
+    FetchObject {
+        /// The object.
+        name: ObjectName,
+        /// What happened, and on which URL.
+        source: FetchError,
+    },
+    /// The remote asks for signatures, and nothing here can check them.
+    #[error(
+        "remote `{remote}` asks for verified signatures (`{key}`), which this program cannot check"
+    )]
+    SignaturesWanted {
+        /// The remote.
+        remote: String,
+        /// The key of its configuration that asks for them.
+        key: &'static str,
+    },
+    /// The remote is not to be used yet, and says why.
+    #[error("remote `{remote}` cannot be used yet: {state}")]
+    Unconfigured {
+        /// The remote.
+        remote: String,
+        /// Its `unconfigured-state`.
+        state: String,
+    },
+    /// Another program fetches this remote's content.
+    #[error("cannot pull: remote '{remote}' uses custom backend '{backend}'")]
+    CustomBackend {
+        /// The remote.
+        remote: String,
+        /// The program.
+        backend: String,
+    },
+    /// The remote is configured by a metalink.
+    #[error("remote `{remote}` is configured by a metalink, which cannot be used")]
+    Metalink {
+        /// The remote.
+        remote: String,
+    },
+    /// The URL is of no kind that can be pulled from.
+    #[error("Invalid URI scheme in {url}")]
+    Scheme {
+        /// As it was given.
+        url: String,
+    },
+    /// `url` and `contenturl` are of different kinds.
+    #[error("remote `{remote}`: `contenturl` must be an http URL if `url` is one")]
+    MixedUrls {
+        /// The remote.
+        remote: String,
+    },
+    /// Nothing was asked for, and nothing is configured.
+    #[error("No configured branches for remote {remote}")]
+    NoBranches {
+        /// The remote.
+        remote: String,
+    },
+    /// All refs were asked for, and the server does not list them.
+    #[error("remote `{remote}` has no summary, which lists its refs")]
+    NoSummary {
+        /// The remote.
+        remote: String,
+    },
+    /// The remote's summary cannot be read.
+    #[error("the summary of remote `{remote}`: {source}")]
+    Summary {
+        /// The remote.
+        remote: String,
+        /// What is wrong with it.
+        source: ObjectError,
+    },
+    /// The remote's configuration file cannot be read.
+    #[error("the `config` that `{url}` serves: {source}")]
+    RemoteConfig {
+        /// Where it came from.
+        url: String,
+        /// What is wrong with it.
+        source: crate::config::ConfigError,
+    },
+    /// The server's repository is of a mode that cannot be read over HTTP.
+    #[error("Can't pull from archives with mode \"{mode}\": `{url}` must serve an archive")]
+    RemoteMode {
+        /// The URL of its `config`.
+        url: String,
+        /// Its mode.
+        mode: String,
+    },
+    /// The remote has no such ref.
+    #[error("remote `{remote}` has no ref `{name}`, neither as a file nor in its summary (404)")]
+    RefMissing {
+        /// The remote.
+        remote: String,
+        /// The ref.
+        name: String,
+    },
+    /// The file of the ref holds something else than a commit id.
+    #[error("Fetching checksum for ref ((empty), {name}): Invalid rev {found}")]
+    RefMalformed {
+        /// The ref.
+        name: String,
+        /// The beginning of what it holds, in one line.
+        found: String,
+    },
+    /// The commit was not made for the ref by which it was asked for.
+    #[error("commit {commit}: {source}")]
+    Binding {
+        /// The commit.
+        commit: CommitId,
+        /// What its bindings say.
+        source: BindingFault,
+    },
+    /// The commit is older than what it would follow.
+    #[error(transparent)]
+    Older(#[from] OlderCommit),
+    /// A timestamp check was asked for together with parents, which are always older.
+    #[error("timestamps can be checked only of the newest commit, not with a depth")]
+    TimestampDepth,
+    /// All refs of a repository were asked for, and one of them belongs to a remote or a collection.
+    #[error("Invalid ref name {key}: it is a ref of another repository")]
+    ForeignRef {
+        /// The ref.
+        key: RefKey,
+    },
+    /// The source lacks an object, as it has the commit only in part.
+    #[error("the source has commit {commit} only in part")]
+    SourcePartial {
+        /// The commit.
+        commit: CommitId,
+    },
+    /// A path of the tree is not absolute.
+    #[error("`{path}` is not an absolute path of the tree")]
+    Subpath {
+        /// As it was given.
+        path: String,
+    },
+    /// The commit says how large its objects are, and there is no room for them.
+    #[error(
+        "commit {commit} needs {} more, and {} may be written", needed_text(*.needed_bytes), needed_text(*.free_bytes)
+    )]
+    NoRoom {
+        /// The commit.
+        commit: CommitId,
+        /// Bytes of the objects that are not here.
+        needed_bytes: u64,
+        /// Bytes that may be written.
+        free_bytes: u64,
+    },
+    /// The path that a `file://` URL names cannot be one.
+    #[error("`{url}` names no path on this machine")]
+    FileUrl {
+        /// The URL.
+        url: String,
+    },
+    /// The directory for cached summaries cannot be used.
+    #[error("the cache of summaries `{}`: {source}", path.display())]
+    Cache {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        source: StoreError,
+    },
+}
+
+fn needed_text(bytes: u64) -> String {
+    crate::transaction::format_size(bytes)
+}
+
+impl From<ostler_fs::FsError> for PullError {
+    fn from(error: ostler_fs::FsError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl PullError {
+    /// What a person could do about it, where something can be done.
+    #[must_use]
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Store(error) => return error.hint(),
+            Self::SignaturesWanted { remote, key } => format!(
+                "if you trust the network and the server, turn the check off: `{key}=false` in the remote's configuration \
+                 (`ostler remote add --force --no-gpg-verify --no-sign-verify {remote} URL`)"
+            ),
+            Self::Metalink { remote } => {
+                format!("give remote `{remote}` the URL of one mirror, or a `mirrorlist=` URL")
+            }
+            Self::NoBranches { remote } => {
+                format!("name a ref (`ostler remote refs {remote}` lists them), or use --mirror for all")
+            }
+            Self::NoSummary { .. } => {
+                "name the refs, or make a summary on the server (`ostler summary -u`)".into()
+            }
+            Self::RefMissing { remote, .. } => {
+                format!("`ostler remote refs {remote}` lists what it has")
+            }
+            Self::Binding { .. } => {
+                "if the ref was renamed on purpose, use --disable-verify-bindings".into()
+            }
+            Self::ForeignRef { .. } => "name the refs that you want".into(),
+            Self::SourcePartial { .. } => {
+                "pull the commit there without --subpath or --commit-metadata-only first".into()
+            }
+            Self::NoRoom { .. } => {
+                "free some room (`ostler prune --refs-only`), or lower core.min-free-space-size".into()
+            }
+            Self::FetchObject { source, .. } if source.is_not_found() => {
+                "the server's repository lacks an object that the commit needs; it may be in the middle of an update".into()
+            }
+            _ => return None,
+        })
+    }
+}

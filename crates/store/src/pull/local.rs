@@ -1,0 +1,190 @@
+//! Pulling from a repository on this machine.
+
+use std::thread;
+
+use ostler_format::{CommitId, DirTreeRef, ObjectName};
+
+use super::error::PullError;
+use super::import_pool::{ImportPool, Shared};
+use super::options::{PullOptions, PullTarget};
+use super::plan::Wanted;
+use super::session::{Destination, Presence, Session, Targets, Turn};
+use crate::error::StoreError;
+use crate::object::{ImportOptions, Importer};
+use crate::progress::{Event, Phase, Sink};
+use crate::refs::RefKey;
+use crate::repo::Repo;
+use crate::transaction::Transaction;
+
+/// Finds out which commits of `source` are meant.
+pub(crate) fn resolve(
+    source: &Repo,
+    options: &PullOptions,
+    branches: &[String],
+    destination: &Destination,
+) -> Result<Targets, PullError> {
+    let mut wanted = options.targets.clone();
+    if wanted.is_empty() {
+        for branch in branches {
+            wanted.push(branch.parse()?);
+        }
+    }
+    let mut targets = Targets::default();
+    for target in &wanted {
+        match target {
+            PullTarget::Commit(id) => targets.add_commit(*id),
+            PullTarget::RefAt(name, id) => targets.add_ref(destination, name, *id),
+            PullTarget::Ref(name) => {
+                let key = RefKey::Head(name.clone());
+                let id = source
+                    .read_ref(&key)?
+                    .ok_or_else(|| StoreError::RefNotFound {
+                        refspec: name.to_string(),
+                    })?;
+                targets.add_ref(destination, name, id);
+            }
+        }
+    }
+    if wanted.is_empty() {
+        for (key, id) in source.list_refs(None)? {
+            match &key {
+                RefKey::Head(name) => targets.add_ref(destination, name, id),
+                // Under which name would it be written?
+                _ => return Err(PullError::ForeignRef { key }),
+            }
+        }
+    }
+    Ok(targets)
+}
+
+/// Imports what the session asks for from `source`.
+pub(crate) fn fetch(
+    session: &mut Session<'_>,
+    source: &Repo,
+    sink: &dyn Sink,
+) -> Result<(), PullError> {
+    let options = ImportOptions {
+        trust: session.options.trust,
+        bare_user_only_files: session.options.bare_user_only_files,
+    };
+    let shared = Shared::default();
+    let transaction = session.transaction;
+    let walked = thread::scope(|scope| {
+        let pool = ImportPool::start(scope, &shared, transaction, source, options, sink)?;
+        let importer = Importer::new(transaction, source, options)?;
+        Walk {
+            session,
+            transaction,
+            source,
+            importer,
+            pool,
+            sink,
+        }
+        .run()
+    });
+    // What a thread met comes first: the walk only ended because of it.
+    shared.into_result()?;
+    walked
+}
+
+/// The walk over commits and trees, on the calling thread.
+struct Walk<'w, 'a, 'scope> {
+    session: &'w mut Session<'a>,
+    transaction: &'scope Transaction<'scope>,
+    source: &'scope Repo,
+    importer: Importer<'scope>,
+    pool: ImportPool<'scope>,
+    sink: &'w dyn Sink,
+}
+
+impl Walk<'_, '_, '_> {
+    fn run(mut self) -> Result<(), PullError> {
+        while let Some(turn) = self.session.next_commit() {
+            self.commit(turn)?;
+            self.tree()?;
+            if self.pool.has_failed() {
+                break;
+            }
+            self.sink.event(Event::Total {
+                phase: Phase::Pull,
+                objects: self.session.plan.named(),
+                bytes: 0,
+            });
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self, turn: Turn) -> Result<(), PullError> {
+        let name = ObjectName::from(turn.id);
+        let presence = self.session.presence(turn.id)?;
+        let bytes = match presence {
+            Presence::Absent => match self.source.read_metadata_optional(&name)? {
+                Some(bytes) => bytes,
+                // The source's own history ends here.
+                None if !turn.requested => return Ok(()),
+                None => return Err(StoreError::ObjectMissing { name }.into()),
+            },
+            Presence::Partial | Presence::Whole => self.session.read_commit(turn.id)?,
+        };
+        self.importer.import_detached_metadata(turn.id)?;
+        let importer = &mut self.importer;
+        self.session
+            .accept_commit(turn, presence, &bytes, || importer.import(name).map(drop))
+    }
+
+    fn tree(&mut self) -> Result<(), PullError> {
+        while let Some(wanted) = self.session.plan.next_metadata() {
+            match wanted {
+                Wanted::Meta(id) => {
+                    self.importer.import(id.into())?;
+                }
+                Wanted::Tree(id, want) => {
+                    let name = ObjectName::from(id);
+                    let bytes = self.read_tree(name)?;
+                    let tree = DirTreeRef::parse(&bytes)
+                        .map_err(|source| StoreError::Malformed { name, source })?;
+                    // After parsing: a listing with hostile names does not come in.
+                    self.importer.import(name)?;
+                    self.session.plan.add_entries(&tree, &want);
+                }
+            }
+            self.advance();
+            while let Some(id) = self.session.plan.next_content() {
+                self.pool.import(id);
+            }
+            if self.pool.has_failed() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn read_tree(&self, name: ObjectName) -> Result<Vec<u8>, StoreError> {
+        match self.transaction.read_metadata_optional(&name)? {
+            Some(bytes) => Ok(bytes),
+            None => self.source.read_metadata(&name),
+        }
+    }
+
+    fn advance(&self) {
+        self.sink.event(Event::Advance {
+            phase: Phase::Pull,
+            objects: 1,
+            bytes: 0,
+        });
+    }
+}
+
+/// Whether the source has the commit only in part, which explains a missing object.
+pub(crate) fn explain(error: PullError, source: &Repo, commits: &[CommitId]) -> PullError {
+    if !matches!(error, PullError::Store(StoreError::ObjectMissing { .. })) {
+        return error;
+    }
+    let partial = commits
+        .iter()
+        .find(|id| source.is_partial(**id).unwrap_or(false));
+    match partial {
+        Some(id) => PullError::SourcePartial { commit: *id },
+        None => error,
+    }
+}

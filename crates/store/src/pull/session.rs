@@ -1,0 +1,309 @@
+//! What a pull from the network and one from this machine have in common: which commits, in which order, checked how,
+//! and how it ends.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+use ostler_format::{CollectionId, Commit, CommitId, ObjectKind, ObjectName, RefName, RemoteName};
+
+use super::check;
+use super::error::PullError;
+use super::options::{PullOptions, TimestampCheck};
+use super::plan::Plan;
+use super::want::Want;
+use crate::error::StoreError;
+use crate::mode::RepoMode;
+use crate::reachable::Depth;
+use crate::refs::{self, Partial, PartialReason, RefKey};
+use crate::repo::Repo;
+use crate::transaction::Transaction;
+
+/// Where the refs that are pulled are written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    /// `refs/heads`.
+    Heads,
+    /// `refs/remotes/NAME`.
+    Remote(RemoteName),
+    /// `refs/mirrors/COLLECTION`.
+    Mirror(CollectionId),
+}
+
+impl Destination {
+    fn key(&self, name: &RefName) -> RefKey {
+        let name = name.clone();
+        match self {
+            Self::Heads => RefKey::Head(name),
+            Self::Remote(remote) => RefKey::Remote {
+                remote: remote.clone(),
+                name,
+            },
+            Self::Mirror(collection) => RefKey::Mirror {
+                collection: collection.clone(),
+                name,
+            },
+        }
+    }
+}
+
+/// A commit to be fetched, with the names that it was asked for by.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Targets {
+    /// The refs to write.
+    pub(crate) refs: BTreeMap<RefKey, CommitId>,
+    /// All commits that were asked for, in order.
+    pub(crate) commits: Vec<CommitId>,
+}
+
+impl Targets {
+    /// Adds a commit without a ref.
+    pub(crate) fn add_commit(&mut self, id: CommitId) {
+        if !self.commits.contains(&id) {
+            self.commits.push(id);
+        }
+    }
+
+    /// Adds a ref; one that is there already is replaced.
+    pub(crate) fn add_ref(&mut self, destination: &Destination, name: &RefName, id: CommitId) {
+        self.refs.insert(destination.key(name), id);
+        self.add_commit(id);
+    }
+}
+
+/// A commit whose turn has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Turn {
+    /// The commit.
+    pub(crate) id: CommitId,
+    /// How many of its parents follow.
+    pub(crate) depth: Depth,
+    /// Whether it was asked for by itself; a parent may be absent.
+    pub(crate) requested: bool,
+}
+
+/// How much of a commit is here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Presence {
+    /// Nothing that is known of.
+    Absent,
+    /// The commit object, and perhaps more.
+    Partial,
+    /// All of it.
+    Whole,
+}
+
+/// The state of a running pull.
+pub(crate) struct Session<'a> {
+    pub(crate) transaction: &'a Transaction<'a>,
+    pub(crate) options: &'a PullOptions,
+    pub(crate) plan: Plan,
+    want: Want,
+    collection: Option<String>,
+    targets: Targets,
+    turns: VecDeque<Turn>,
+    depths: HashMap<CommitId, Depth>,
+    /// Commits of which everything will be here when the transaction is committed.
+    completed: Vec<CommitId>,
+}
+
+impl<'a> Session<'a> {
+    /// Starts with `targets`; `collection` is the collection that the remote is known by.
+    pub(crate) fn new(
+        transaction: &'a Transaction<'a>,
+        options: &'a PullOptions,
+        targets: Targets,
+        collection: Option<String>,
+    ) -> Result<Self, PullError> {
+        let want = Want::from_subpaths(&options.subpaths).map_err(|path| PullError::Subpath {
+            path: path.to_owned(),
+        })?;
+        let turn = |id: &CommitId| Turn {
+            id: *id,
+            depth: options.depth,
+            requested: true,
+        };
+        let turns: VecDeque<_> = targets.commits.iter().map(turn).collect();
+        Ok(Self {
+            transaction,
+            options,
+            plan: Plan::default(),
+            want,
+            collection,
+            depths: turns.iter().map(|turn| (turn.id, turn.depth)).collect(),
+            turns,
+            targets,
+            completed: Vec::new(),
+        })
+    }
+
+    fn repo(&self) -> &'a Repo {
+        self.transaction.repo()
+    }
+
+    /// The next commit that has not had its turn.
+    pub(crate) fn next_commit(&mut self) -> Option<Turn> {
+        self.turns.pop_front()
+    }
+
+    /// How much of a commit is here.
+    pub(crate) fn presence(&self, id: CommitId) -> Result<Presence, StoreError> {
+        Ok(if !self.transaction.has(&id.into())? {
+            Presence::Absent
+        } else if self.repo().is_partial(id)? {
+            Presence::Partial
+        } else {
+            Presence::Whole
+        })
+    }
+
+    /// Reads a commit that is here or staged.
+    pub(crate) fn read_commit(&self, id: CommitId) -> Result<Vec<u8>, StoreError> {
+        let name = ObjectName::from(id);
+        self.transaction
+            .read_metadata_optional(&name)?
+            .ok_or(StoreError::ObjectMissing { name })
+    }
+
+    /// Checks a commit whose checksum is known to be right and plans what follows from it. `write` puts it into the
+    /// transaction if it is absent, when all checks have passed and it is marked as partial.
+    pub(crate) fn accept_commit(
+        &mut self,
+        turn: Turn,
+        presence: Presence,
+        bytes: &[u8],
+        write: impl FnOnce() -> Result<(), StoreError>,
+    ) -> Result<(), PullError> {
+        let id = turn.id;
+        let commit = Commit::parse(bytes).map_err(|source| StoreError::Malformed {
+            name: id.into(),
+            source,
+        })?;
+        if turn.requested {
+            self.check(id, &commit)?;
+        }
+        if presence == Presence::Absent {
+            // Before the object: a commit that is here without the mark counts as whole.
+            self.repo()
+                .set_partial(id, Partial::Yes(PartialReason::NotFetched))?;
+            write()?;
+        }
+        if presence != Presence::Whole && !self.options.commit_only {
+            self.check_room(id, &commit)?;
+            self.plan.add_commit(&commit, &self.want);
+            if self.want.is_all() {
+                self.completed.push(id);
+            }
+        }
+        if let (Some(parent), Some(depth)) = (commit.parent, turn.depth.below()) {
+            self.add_parent(parent, depth);
+        }
+        Ok(())
+    }
+
+    fn add_parent(&mut self, id: CommitId, depth: Depth) {
+        let known = self.depths.get(&id);
+        if known.is_some_and(|known| known.reaches(depth)) {
+            return;
+        }
+        self.depths.insert(id, depth);
+        self.turns.push_back(Turn {
+            id,
+            depth,
+            requested: false,
+        });
+    }
+
+    fn check(&self, id: CommitId, commit: &Commit) -> Result<(), PullError> {
+        for (key, target) in &self.targets.refs {
+            if *target != id {
+                continue;
+            }
+            if self.options.verify_bindings {
+                check::bindings(commit, key.name(), self.collection.as_deref())
+                    .map_err(|source| PullError::Binding { commit: id, source })?;
+            }
+            if self.options.timestamp_check == TimestampCheck::AgainstRef
+                && let Some(current) = self.repo().read_ref(key)?
+            {
+                self.check_timestamp(id, commit, current)?;
+            }
+        }
+        if let TimestampCheck::Against(current) = self.options.timestamp_check {
+            self.check_timestamp(id, commit, current)?;
+        }
+        Ok(())
+    }
+
+    fn check_timestamp(
+        &self,
+        id: CommitId,
+        commit: &Commit,
+        current: CommitId,
+    ) -> Result<(), PullError> {
+        let current_time = self.repo().read_commit(current)?.timestamp;
+        check::timestamps((id, commit.timestamp), (current, current_time))?;
+        Ok(())
+    }
+
+    /// Refuses a commit that says that its objects need more room than there is.
+    fn check_room(&self, id: CommitId, commit: &Commit) -> Result<(), PullError> {
+        if !self.want.is_all() {
+            return Ok(());
+        }
+        let archive = self.repo().mode() == RepoMode::Archive;
+        let mut needed_bytes = 0_u64;
+        for entry in check::sizes(commit) {
+            let kind = entry.kind.unwrap_or(ObjectKind::File);
+            if !self
+                .transaction
+                .has(&ObjectName::new(entry.checksum, kind))?
+            {
+                let bytes = if archive {
+                    entry.archived
+                } else {
+                    entry.unpacked
+                };
+                needed_bytes = needed_bytes.saturating_add(bytes);
+            }
+        }
+        let free_bytes = self.transaction.free_bytes();
+        if needed_bytes > free_bytes {
+            return Err(PullError::NoRoom {
+                commit: id,
+                needed_bytes,
+                free_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    /// Tells the transaction which refs to write, and returns what [`Ending::unmark`] needs after it was committed.
+    pub(crate) fn end(self) -> Result<Ending, PullError> {
+        for (key, id) in &self.targets.refs {
+            let unchanged = refs::read(self.repo(), key)? == Some(*id);
+            if !unchanged {
+                self.transaction.set_ref(key.clone(), Some(*id));
+            }
+        }
+        Ok(Ending {
+            refs: self.targets.refs,
+            completed: self.completed,
+        })
+    }
+}
+
+/// What is left to do when the transaction has been committed.
+pub(crate) struct Ending {
+    /// The refs as they are now.
+    pub(crate) refs: BTreeMap<RefKey, CommitId>,
+    completed: Vec<CommitId>,
+}
+
+impl Ending {
+    /// Takes the marks away from the commits that are whole now.
+    pub(crate) fn unmark(&self, repo: &Repo) -> Result<(), StoreError> {
+        for id in &self.completed {
+            repo.set_partial(*id, Partial::No)?;
+        }
+        Ok(())
+    }
+}
