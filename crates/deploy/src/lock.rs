@@ -12,6 +12,7 @@ use std::path::Path;
 use ostler_fs::lock::{FileLock, Holder, LockError, LockMode, Timeout, holders};
 use ostler_fs::mount::{self, Writable};
 use ostler_fs::{Dir, FsError};
+use ostler_store::Repo;
 
 use crate::host::Host;
 use crate::layout;
@@ -90,6 +91,11 @@ impl SysrootLock {
             sysroot,
             _lock: lock,
         })
+    }
+
+    /// Returns the repository, to change its settings.
+    pub fn repo_mut(&mut self) -> &mut Repo {
+        &mut self.sysroot.repo
     }
 
     pub(crate) fn sysroot_mut(&mut self) -> &mut Sysroot {

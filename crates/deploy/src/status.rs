@@ -11,6 +11,7 @@ use serde_json::{Map, Value as Json, json};
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
 use crate::merge_record;
+use crate::staged;
 use crate::sysroot::{Sysroot, SysrootError};
 
 /// The deployments of a system root, in boot order.
@@ -18,6 +19,8 @@ use crate::sysroot::{Sysroot, SysrootError};
 pub struct Status {
     /// What boots next comes first.
     pub deployments: Vec<DeploymentStatus>,
+    /// Why the last staged deployment could not be finished at shutdown.
+    pub last_failure: Option<String>,
 }
 
 /// One deployment.
@@ -80,7 +83,10 @@ impl Status {
             .enumerate()
             .map(one)
             .collect::<Result<_, SysrootError>>()?;
-        Ok(Self { deployments })
+        Ok(Self {
+            deployments,
+            last_failure: staged::last_failure(sysroot)?,
+        })
     }
 
     /// Returns what `ostree admin status` prints.

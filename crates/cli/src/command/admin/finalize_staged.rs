@@ -1,10 +1,31 @@
 //! `admin finalize-staged`: finish a staged deployment at shutdown.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::staged;
+
+use super::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
 
 /// Options of `admin finalize-staged`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct FinalizeStaged {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+}
+
+impl Verb for FinalizeStaged {
+    const NAME: &'static str = "finalize-staged";
+    const ABOUT: &'static str = "Finish the staged deployment; run by the system as it stops";
+    const HIDDEN: bool = true;
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        lock.require_booted()?;
+        match staged::finalize(&mut lock)? {
+            Some(deployed) => system::tell_deployed(context, &deployed)?,
+            None => context.printer.note("no deployment is staged and unlocked"),
+        }
+        Ok(Exit::Done)
+    }
 }

@@ -1,6 +1,13 @@
 //! `cleanup`: give room back.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::plan::Wish;
+use ostler_deploy::{cleanup, order};
+
+use crate::command::admin::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
+use crate::report::usage;
 
 /// Options of `cleanup`.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,4 +26,39 @@ pub(crate) struct Cleanup {
     /// Delete the deployment to go back to
     #[arg(short, long)]
     pub(crate) rollback: bool,
+}
+
+impl Verb for Cleanup {
+    const NAME: &'static str = "cleanup";
+    const ABOUT: &'static str = "Give room back: leftovers, pending or rollback deployments";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        if !(self.base || self.pending || self.rollback) {
+            return Err(usage(
+                "at least one of --base, --pending and --rollback is needed",
+            ));
+        }
+        let stateroot = system::stateroot(self.stateroot.as_deref())?;
+        let mut lock = system::lock(context, &self.sysroot)?;
+        if self.pending || self.rollback {
+            let stateroot = stateroot.map(|name| name.to_string());
+            let wish = Wish::Drop {
+                stateroot,
+                pending: self.pending,
+                rollback: self.rollback,
+            };
+            let change = order::change(&mut lock, &wish)?;
+            system::tell_published(context, change.published.as_ref())?;
+            for id in &change.removed {
+                context
+                    .printer
+                    .line(format_args!("Deleted deployment {id}"))?;
+            }
+            system::tell_freed(context, change.bytes_freed)?;
+        }
+        if self.base {
+            system::tell_freed(context, cleanup::full(&lock)?.bytes_freed)?;
+        }
+        Ok(Exit::Done)
+    }
 }

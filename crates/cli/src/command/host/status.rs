@@ -1,6 +1,14 @@
 //! `status`: what runs, what comes next and what to go back to.
 
-use crate::grammar::SysrootOption;
+use anyhow::Context as _;
+use ostler_deploy::status::Status as Deployments;
+use serde_json::Value;
+
+use super::status_text;
+use crate::command::admin::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `status`.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,4 +27,90 @@ pub(crate) struct Status {
     /// Exit with 77 if another deployment is booted next
     #[arg(long)]
     pub(crate) pending_exit_77: bool,
+}
+
+impl Verb for Status {
+    const NAME: &'static str = "status";
+    const ABOUT: &'static str = "Show what runs, what boots next and what to go back to";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "status",
+            says: "show the deployments; needs no privilege",
+        },
+        Example {
+            call: "status -J '$.deployments[0].checksum'",
+            says: "print the commit that boots next",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let sysroot = system::open(&self.sysroot)?;
+        let mut deployments = Deployments::read(&sysroot)?;
+        let pending = sysroot.booted().is_some()
+            && !sysroot
+                .deployments
+                .first()
+                .is_some_and(|first| first.booted);
+        if self.booted {
+            sysroot.require_booted()?;
+            deployments
+                .deployments
+                .retain(|status| status.deployment.booted);
+        }
+        if let Some(path) = &self.jsonpath {
+            let json = deployments.rpm_ostree_json();
+            let found =
+                json_path(&json, path).with_context(|| format!("nothing is at `{path}`"))?;
+            context
+                .printer
+                .line(serde_json::to_string_pretty(&found)?)?;
+        } else if self.json {
+            context.printer.line(serde_json::to_string_pretty(
+                &deployments.rpm_ostree_json(),
+            )?)?;
+        } else {
+            status_text::print(context, &deployments)?;
+        }
+        match self.pending_exit_77 && pending {
+            true => Ok(Exit::NothingToDo),
+            false => Ok(Exit::Done),
+        }
+    }
+}
+
+/// Follows a path of names and indices, `$.deployments[0].checksum`; the parts of a lone match only.
+fn json_path<'a>(json: &'a Value, path: &str) -> Option<&'a Value> {
+    let mut at = json;
+    let path = path.strip_prefix('$').unwrap_or(path);
+    for part in path.split('.').filter(|part| !part.is_empty()) {
+        let (name, indices) = part.split_at(part.find('[').unwrap_or(part.len()));
+        if !name.is_empty() {
+            at = at.get(name)?;
+        }
+        for index in indices.split(['[', ']']).filter(|index| !index.is_empty()) {
+            at = match index.trim_matches(['\'', '"']).parse::<usize>() {
+                Ok(index) => at.get(index)?,
+                Err(_) => at.get(index.trim_matches(['\'', '"']))?,
+            };
+        }
+    }
+    Some(at)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_names_and_indices_are_followed() {
+        let json =
+            serde_json::json!({ "deployments": [{ "base-commit-meta": { "a.b": 1 }, "id": "x" }] });
+        assert_eq!(json_path(&json, "$.deployments[0].id"), Some(&"x".into()));
+        assert_eq!(
+            json_path(&json, "$['deployments'][0]['id']"),
+            Some(&"x".into())
+        );
+        assert_eq!(json_path(&json, "deployments[1]"), None);
+        assert_eq!(json_path(&json, "$"), Some(&json));
+    }
 }

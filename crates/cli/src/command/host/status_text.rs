@@ -1,0 +1,135 @@
+//! The deployments as a person reads them.
+
+use anstyle::{AnsiColor, Style};
+use ostler_deploy::status::{DeploymentStatus, Status};
+use ostler_format::origin::Unlocked;
+
+use crate::context::Context;
+use crate::text::date;
+
+/// Columns that the names of fields are aligned to.
+const NAME_WIDTH: usize = 24;
+
+/// Prints the deployments, what boots next first.
+pub(crate) fn print(context: &Context, status: &Status) -> anyhow::Result<()> {
+    context.printer.line("State: idle")?;
+    if let Some(failure) = &status.last_failure {
+        let warning =
+            format!("Warning: the last staged deployment could not be finished: {failure}");
+        context.printer.line(
+            context
+                .printer
+                .paint(AnsiColor::Red.on_default().bold(), &warning),
+        )?;
+    }
+    if status.deployments.is_empty() {
+        context.printer.line("No deployments.")?;
+        return Ok(());
+    }
+    context.printer.line("Deployments:")?;
+    let first = &status.deployments[0].deployment.id.stateroot;
+    let several = status
+        .deployments
+        .iter()
+        .any(|status| status.deployment.id.stateroot != *first);
+    for (index, deployment) in status.deployments.iter().enumerate() {
+        if index > 0 {
+            context.printer.line("")?;
+        }
+        print_one(context, deployment, several)?;
+    }
+    Ok(())
+}
+
+fn print_one(
+    context: &Context,
+    status: &DeploymentStatus,
+    show_stateroot: bool,
+) -> anyhow::Result<()> {
+    let printer = &context.printer;
+    let deployment = &status.deployment;
+    let bullet = match (deployment.booted, printer.out_is_terminal()) {
+        (true, true) => '●',
+        (true, false) => '*',
+        (false, _) => ' ',
+    };
+    let origin = status.origin.as_deref().unwrap_or("(no origin)");
+    let roles: Vec<&str> = roles(status).collect();
+    let roles = if roles.is_empty() {
+        String::new()
+    } else {
+        format!(" ({})", roles.join(", "))
+    };
+    printer.line(format_args!(
+        "{bullet} {}{roles}",
+        printer.paint(Style::new().bold(), origin)
+    ))?;
+    for (name, value) in fields(status, show_stateroot) {
+        printer.line(format_args!("{name:>NAME_WIDTH$}: {value}"))?;
+    }
+    let merge = status.merge.iter();
+    for line in merge.flat_map(|merge| {
+        merge
+            .conflicts
+            .iter()
+            .map(ToString::to_string)
+            .chain(merge.odd.iter().map(ToString::to_string))
+    }) {
+        let line = printer.paint(AnsiColor::Yellow.on_default(), &line);
+        printer.line(format_args!("{:>NAME_WIDTH$}  {line}", ""))?;
+    }
+    Ok(())
+}
+
+fn roles(status: &DeploymentStatus) -> impl Iterator<Item = &'static str> {
+    let deployment = &status.deployment;
+    let staged = deployment.staged.is_some();
+    [
+        (deployment.booted, "booted"),
+        (staged, "staged"),
+        (status.pending && !staged, "pending"),
+        (status.rollback, "rollback"),
+    ]
+    .into_iter()
+    .filter_map(|(is, role)| is.then_some(role))
+}
+
+fn fields(status: &DeploymentStatus, show_stateroot: bool) -> Vec<(&'static str, String)> {
+    let deployment = &status.deployment;
+    let commit = status.commit.as_ref();
+    let time = commit.and_then(|commit| date::utc(commit.timestamp));
+    let mut fields = Vec::new();
+    match (status.version(), time) {
+        (Some(version), Some(time)) => fields.push(("Version", format!("{version} ({time})"))),
+        (Some(version), None) => fields.push(("Version", version.to_owned())),
+        (None, Some(time)) => fields.push(("Timestamp", time)),
+        (None, None) => {}
+    }
+    fields.push(("Commit", deployment.id.commit.to_string()));
+    if show_stateroot {
+        fields.push(("StateRoot", deployment.id.stateroot.to_string()));
+    }
+    if let Some(merge) = &status.merge {
+        let (modified, removed, added) = (merge.modified, merge.removed, merge.added);
+        let mut text = format!("{modified} modified, {removed} removed, {added} added");
+        if !merge.conflicts.is_empty() {
+            text.push_str(&format!(", {} in conflict", merge.conflicts.len()));
+        }
+        fields.push(("EtcChanges", text));
+    }
+    let yes = |name, is: bool| is.then(|| (name, "yes".to_owned()));
+    fields.extend(yes("Pinned", deployment.is_pinned()));
+    if let Some(staged) = deployment.staged {
+        fields.push((
+            "Staged",
+            if staged.locked { "yes (locked)" } else { "yes" }.to_owned(),
+        ));
+    }
+    if deployment.unlocked != Unlocked::None {
+        fields.push(("Unlocked", deployment.unlocked.as_str().to_owned()));
+    }
+    if let Some(end) = commit.and_then(|commit| commit.end_of_life.clone()) {
+        fields.push(("EndOfLife", end));
+    }
+    fields
+}
