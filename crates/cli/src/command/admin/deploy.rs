@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use ostler_deploy::deploy::{self, DeployOptions, MergeFrom, Prune};
 use ostler_deploy::kargs::{Base, KargsWish};
 use ostler_deploy::plan::{Position, Retain};
+use ostler_deploy::staged::{self, Finalization};
 use ostler_format::origin::Source;
 use ostler_format::{Origin, Refspec};
 
@@ -13,6 +14,7 @@ use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, SysrootOption, Verb};
+use crate::progress::Meter;
 use crate::report::usage;
 
 /// Options of `admin deploy`.
@@ -100,9 +102,18 @@ impl Verb for Deploy {
         let options = self.options()?;
         let mut lock = system::lock(context, &self.sysroot)?;
         let commit = lock.repo().resolve(&self.refspec)?;
-        let sink = ostler_store::progress::Silent;
-        let deployed = deploy::deploy(&mut lock, commit, &options, &sink)?;
-        system::tell_deployed(context, &deployed)?;
+        let sink = Meter::for_stderr(&context.printer);
+        if self.stage {
+            let finalization = match self.lock_finalization {
+                true => Finalization::Locked,
+                false => Finalization::AtShutdown,
+            };
+            let staged = staged::stage(&mut lock, commit, &options, finalization, &*sink)?;
+            system::tell_staged(context, &staged);
+        } else {
+            let deployed = deploy::deploy(&mut lock, commit, &options, &*sink)?;
+            system::tell_deployed(context, &deployed)?;
+        }
         Ok(Exit::Done)
     }
 }

@@ -3,6 +3,7 @@
 use ostler_deploy::deploy::Deployed;
 use ostler_deploy::etc_merge::MergeReport;
 use ostler_deploy::publish::Published;
+use ostler_deploy::staged::StagedDeployment;
 use ostler_deploy::{Settings, Sysroot, SysrootLock};
 use ostler_format::StaterootName;
 use ostler_store::transaction::format_size;
@@ -48,6 +49,21 @@ pub(crate) fn tell_deployed(context: &Context, deployed: &Deployed) -> anyhow::R
     }
     tell_published(context, deployed.published.as_ref())?;
     tell_freed(context, deployed.bytes_freed)
+}
+
+/// Tells what waits for the shutdown, and what the merge of `/etc` would do now.
+pub(crate) fn tell_staged(context: &Context, staged: &StagedDeployment) {
+    for conflict in staged
+        .merge
+        .iter()
+        .flat_map(|merge| &merge.report.conflicts)
+    {
+        context.printer.warning(conflict);
+    }
+    context.printer.note(format_args!(
+        "staged `{}`; it is finished when the system stops",
+        staged.id
+    ));
 }
 
 /// Tells how much room the removal of objects gave back, if any.
