@@ -129,6 +129,12 @@ pub enum StoreError {
         /// What was looked up.
         refspec: String,
     },
+    /// The repository lacks a folder of refs.
+    #[error("Listing refs: opendir({path}): No such file or directory")]
+    RefsFolderMissing {
+        /// The folder.
+        path: &'static str,
+    },
     /// A ref's file does not hold a commit id.
     #[error("ref `{name}` holds no commit id")]
     RefMalformed {

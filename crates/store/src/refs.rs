@@ -183,7 +183,10 @@ impl Repo {
     /// [`StoreError::RefMalformed`].
     pub fn list_mirror_refs(&self) -> Result<BTreeMap<RefKey, CommitId>, StoreError> {
         let mut found = BTreeMap::new();
-        for (collection, name) in self.two_level("refs/mirrors")? {
+        let Some(mirrors) = self.dir().open_dir_beneath_optional("refs/mirrors")? else {
+            return Ok(found);
+        };
+        for (collection, name) in two_level(&mirrors)? {
             let Ok(collection) = CollectionId::new(collection) else {
                 continue;
             };
@@ -207,14 +210,12 @@ impl Repo {
 
     fn heads(&self) -> Result<Vec<RefKey>, StoreError> {
         let mut names = Vec::new();
-        if let Some(dir) = self.dir().open_dir_beneath_optional("refs/heads")? {
-            collect_names(&dir, "", &mut names)?;
-        }
+        collect_names(&self.refs_folder("refs/heads")?, "", &mut names)?;
         Ok(names.into_iter().map(RefKey::Head).collect())
     }
 
     fn remote_refs(&self) -> Result<Vec<RefKey>, StoreError> {
-        let pairs = self.two_level("refs/remotes")?;
+        let pairs = two_level(&self.refs_folder("refs/remotes")?)?;
         let keys = pairs.into_iter().filter_map(|(remote, name)| {
             RemoteName::new(remote)
                 .ok()
@@ -223,23 +224,12 @@ impl Repo {
         Ok(keys.collect())
     }
 
-    fn two_level(&self, path: &str) -> Result<Vec<(String, RefName)>, StoreError> {
-        let mut pairs = Vec::new();
-        let Some(dir) = self.dir().open_dir_beneath_optional(path)? else {
-            return Ok(pairs);
-        };
-        for entry in dir.entries()?.iter() {
-            let Some(first) = entry.str_name() else {
-                continue;
-            };
-            let Some(inner) = dir.open_dir_optional(first)? else {
-                continue;
-            };
-            let mut names = Vec::new();
-            collect_names(&inner, "", &mut names)?;
-            pairs.extend(names.into_iter().map(|name| (first.to_owned(), name)));
-        }
-        Ok(pairs)
+    /// Opens a folder that every repository has. One that lacks it must not pass for one without refs: a prune would
+    /// take all of its commits.
+    fn refs_folder(&self, path: &'static str) -> Result<Dir, StoreError> {
+        self.dir()
+            .open_dir_beneath_optional(path)?
+            .ok_or(StoreError::RefsFolderMissing { path })
     }
 
     /// Resolves what a person writes for a commit: an id, a unique start of one, `[remote:]ref`, each with any number of
@@ -417,6 +407,20 @@ fn is_below(name: &str, wanted: &str) -> bool {
         || name
             .strip_prefix(wanted)
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+/// Lists the refs in the folders of `dir`, with the folder's name.
+fn two_level(dir: &Dir) -> Result<Vec<(String, RefName)>, StoreError> {
+    let mut pairs = Vec::new();
+    for entry in dir.entries()?.iter() {
+        let (Some(first), FileType::Directory) = (entry.str_name(), entry.file_type) else {
+            continue;
+        };
+        let mut names = Vec::new();
+        collect_names(&dir.open_dir(first)?, "", &mut names)?;
+        pairs.extend(names.into_iter().map(|name| (first.to_owned(), name)));
+    }
+    Ok(pairs)
 }
 
 fn collect_names(dir: &Dir, prefix: &str, names: &mut Vec<RefName>) -> Result<(), StoreError> {

@@ -89,7 +89,10 @@ fn run_verb(
     path: &str,
     arguments: Vec<OsString>,
 ) -> Exit {
-    let command = entry.command(path);
+    let command = match context.personality {
+        Personality::Ostree => tree::ignoring_excess_operands(entry.command(path)),
+        Personality::Ostler | Personality::RpmOstree => entry.command(path),
+    };
     let with_name = std::iter::once(OsString::from(path)).chain(arguments);
     let matches = match command.clone().try_get_matches_from(with_name) {
         Ok(matches) => matches,

@@ -152,6 +152,20 @@ impl VerbEntry {
     }
 }
 
+/// Lets a parser take more operands than its verb has, as `ostree` does; there are scripts that pass some.
+pub(super) fn ignoring_excess_operands(command: Command) -> Command {
+    let takes_several = |arg: &Arg| matches!(arg.get_action(), ArgAction::Append);
+    if command.get_positionals().any(takes_several) {
+        return command;
+    }
+    command.arg(
+        Arg::new("excess operands")
+            .action(ArgAction::Append)
+            .num_args(0..)
+            .hide(true),
+    )
+}
+
 /// The heading of the options that each verb has.
 pub(crate) const ALWAYS: &str = "Always there";
 
@@ -299,6 +313,24 @@ mod tests {
         ] {
             assert_eq!(parse(line), Ok(expected), "{line}");
         }
+    }
+
+    #[test]
+    fn operands_beyond_those_of_a_verb_can_be_ignored() {
+        let command = Command::new("init")
+            .arg(Arg::new("name"))
+            .arg(Arg::new("mode").long("mode"));
+        let matches = ignoring_excess_operands(command)
+            .try_get_matches_from(["init", "a", "b", "--mode=c", "d"])
+            .unwrap();
+        assert_eq!(
+            matches.get_one::<String>("name").map(String::as_str),
+            Some("a")
+        );
+        assert_eq!(
+            matches.get_one::<String>("mode").map(String::as_str),
+            Some("c")
+        );
     }
 
     #[test]
