@@ -68,9 +68,10 @@ pub(crate) fn report(context: &Context, error: &anyhow::Error) -> Exit {
     context.printer.error(one_line(error));
     // Programs that read `ostree`'s stderr know of no second line.
     if context.personality != Personality::Ostree {
-        for hint in error.chain().filter_map(hint_of) {
-            context.printer.hint(hint);
-        }
+        let mut hints: Vec<_> = error.chain().filter_map(hint_of).collect();
+        // A wrapping error may pass on the hint of the one inside.
+        hints.dedup();
+        hints.iter().for_each(|hint| context.printer.hint(hint));
     }
     Exit::Failed
 }

@@ -37,6 +37,9 @@ pub(crate) struct Add {
     /// Worldwide unique name of the remote's collection of refs
     #[arg(long, value_name = "COLLECTION-ID")]
     pub(crate) collection_id: Option<String>,
+    /// Name the other program that fetches this remote's content
+    #[arg(long, value_name = "NAME")]
+    pub(crate) custom_backend: Option<String>,
     /// How the repository calls it
     #[arg(value_name = "NAME", required = true)]
     pub(crate) name: String,
@@ -89,6 +92,9 @@ impl Add {
         }
         if let Some(url) = &self.contenturl {
             keys.push(("contenturl".to_owned(), text(url)));
+        }
+        if let Some(backend) = &self.custom_backend {
+            keys.push(("custom-backend".to_owned(), text(backend)));
         }
         for (key, value) in &self.set {
             keys.retain(|(before, _)| before != key);
