@@ -168,7 +168,11 @@ fn parts_of_a_tree_are_the_same() {
         fs::write(tree.join(name), name).unwrap();
     }
     let skip_list = scratch.join("skip");
-    fs::write(&skip_list, "/usr/lib/deep\n").unwrap();
+    fs::write(
+        &skip_list,
+        "/usr/lib/deep/\n/usr/file\n/usr/lib\nusr/lib/one\n",
+    )
+    .unwrap();
     let skip_option = format!("--skip-list={}", skip_list.display());
     let repo = Program::ostree().init_quick(&scratch.join("repo"), "archive");
     repo.commit("main", &tree, &[]);

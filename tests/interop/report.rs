@@ -98,6 +98,8 @@ fn reports_are_the_same_words() {
 /// Lines of the output; those of a diff in order, since ostree gives them in the order of its hash tables.
 fn sorted_if_free(verb: &str, output: &str) -> Vec<String> {
     let mut lines: Vec<_> = output.lines().map(str::to_owned).collect();
+    // How far it is, now and then.
+    lines.retain(|line| !line.starts_with("fsck objects ("));
     if matches!(verb, "diff" | "refs") {
         lines.sort();
     }

@@ -22,11 +22,14 @@ impl Xattrs {
         Self(Vec::new())
     }
 
-    /// Sorts pairs of name and value and checks them.
+    /// Sorts the pairs of name and value that a file has and checks them.
+    ///
+    /// Pairs without a value are left out: libostree does not see them on a file, so an object with one would never verify.
     ///
     /// # Errors
     /// A name that is repeated, empty, over [`MAX_XATTR_NAME`] or holds NUL; a value over [`MAX_XATTR_VALUE`].
     pub fn from_pairs(mut pairs: Vec<(Vec<u8>, Vec<u8>)>) -> Result<Self, ObjectError> {
+        pairs.retain(|(_, value)| !value.is_empty());
         pairs.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (name, value) in &pairs {
             check(name, value)?;

@@ -102,7 +102,7 @@ impl<'w> Work<'w> {
         }
         let mut children = Vec::new();
         for entry in listing.dirs() {
-            if self.skips(&job.path, entry.name) {
+            if self.skips(&job.path, &format!("{}/", entry.name)) {
                 continue;
             }
             children.push(Job {

@@ -85,7 +85,8 @@ pub struct CheckoutOptions<'f> {
     pub use_cache: bool,
     /// Make the tree durable before returning.
     pub fsync: bool,
-    /// Called with the absolute path within the commit of each file and directory; what gives true is left out.
+    /// Called with the absolute path within the commit of each file and directory, the latter with a slash at its end; what
+    /// gives true is left out.
     pub skip: Option<&'f Filter<'f>>,
 }
 

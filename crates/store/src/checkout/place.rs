@@ -87,6 +87,10 @@ impl Work<'_> {
             // Every package has empty files: one inode for all of them would run out of links.
             return Ok(Some(Placed::NeedsCopy("")));
         }
+        if repo.mode() == RepoMode::BareUserOnly && stat.is_symlink() {
+            // As libostree does it: a link of a symlink saves no space.
+            return Ok(Some(Placed::NeedsCopy("")));
+        }
         if repo.mode() == RepoMode::BareUser && self.is_symlink_object(repo, object)? {
             return Ok(Some(Placed::NeedsCopy("")));
         }

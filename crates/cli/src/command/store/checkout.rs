@@ -33,7 +33,7 @@ pub(crate) struct Checkout {
     /// Do nothing if the subpath does not exist
     #[arg(long)]
     pub(crate) allow_noent: bool,
-    /// File of paths to leave out, one a line
+    /// File of paths to leave out, one a line; directories end with a slash
     #[arg(long, value_name = "FILE")]
     pub(crate) skip_list: Option<PathBuf>,
     /// Whether written data is made durable: true or false

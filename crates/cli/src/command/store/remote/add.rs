@@ -22,7 +22,7 @@ pub(crate) struct Add {
     /// Require no OpenPGP signatures
     #[arg(long)]
     pub(crate) no_gpg_verify: bool,
-    /// Require no signatures of other kinds
+    /// Require no signatures of any kind
     #[arg(long)]
     pub(crate) no_sign_verify: bool,
     /// Do nothing if there is such a remote
@@ -100,7 +100,7 @@ impl Add {
             keys.retain(|(before, _)| before != key);
             keys.push((key.clone(), text(value)));
         }
-        if self.no_gpg_verify {
+        if self.no_gpg_verify || self.no_sign_verify {
             keys.push(("gpg-verify".to_owned(), RemoteValue::Flag(false)));
         }
         if self.no_sign_verify {
