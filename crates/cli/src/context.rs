@@ -1,6 +1,7 @@
 //! What a verb is given besides its arguments.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ostler_store::progress::Sink;
 
@@ -27,6 +28,11 @@ impl Context {
 
     /// Returns a receiver for the events of long work; it draws only on a terminal and only if the work takes a while.
     pub(crate) fn sink(&self) -> Arc<dyn Sink> {
-        Meter::for_stderr(&self.printer)
+        self.sink_every(Meter::FRAME)
+    }
+
+    /// As [`Context::sink`], with at least this time between two drawings.
+    pub(crate) fn sink_every(&self, frame: Duration) -> Arc<dyn Sink> {
+        Meter::for_stderr(&self.printer, frame)
     }
 }

@@ -13,9 +13,6 @@ use crate::printer::Printer;
 
 /// Work shorter than this is not drawn at all.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The least time between two drawings.
-const FRAME: Duration = Duration::from_millis(100);
-
 /// Counts events and draws them: files and bytes done, rate and time left.
 pub(crate) struct Meter {
     objects: AtomicU64,
@@ -23,6 +20,8 @@ pub(crate) struct Meter {
     /// Milliseconds since `created` at the last drawing.
     drawn_at: AtomicU64,
     created: Instant,
+    /// The least time between two drawings.
+    frame: Duration,
     running: Mutex<Option<Running>>,
 }
 
@@ -36,8 +35,11 @@ struct Running {
 }
 
 impl Meter {
+    /// The least time between two drawings, where nothing else was asked for.
+    pub(crate) const FRAME: Duration = Duration::from_millis(100);
+
     /// Returns a meter on stderr, or a sink that drops everything where nobody would see it.
-    pub(crate) fn for_stderr(printer: &Printer) -> Arc<dyn Sink> {
+    pub(crate) fn for_stderr(printer: &Printer, frame: Duration) -> Arc<dyn Sink> {
         use std::io::IsTerminal;
         if printer.is_quiet() || !std::io::stderr().is_terminal() {
             return Arc::new(Notices {
@@ -49,6 +51,7 @@ impl Meter {
             bytes: AtomicU64::new(0),
             drawn_at: AtomicU64::new(0),
             created: Instant::now(),
+            frame,
             running: Mutex::new(None),
         })
     }
@@ -78,7 +81,7 @@ impl Meter {
     fn draw(&self) {
         let now = millis(self.created.elapsed());
         let last = self.drawn_at.load(Ordering::Relaxed);
-        if now < last + millis(FRAME) {
+        if now < last + millis(self.frame) {
             return;
         }
         let Ok(guard) = self.running.try_lock() else {

@@ -32,3 +32,18 @@ pub(crate) fn text(personality: Personality) -> String {
         Personality::RpmOstree => format!("rpm-ostree:\n Ostler: '{own}'\n Features: []\n"),
     }
 }
+
+/// Returns the `User-Agent` of this program's requests: servers know `ostree` by libostree's.
+pub(crate) fn user_agent(personality: Personality, appended: Option<&str>) -> String {
+    let mut text = match personality {
+        Personality::Ostree => format!("libostree/{FOLLOWED_LIBOSTREE}"),
+        Personality::Ostler | Personality::RpmOstree => {
+            format!("ostler/{}", env!("CARGO_PKG_VERSION"))
+        }
+    };
+    if let Some(appended) = appended {
+        text.push(' ');
+        text.push_str(appended);
+    }
+    text
+}

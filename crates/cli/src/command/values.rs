@@ -1,5 +1,8 @@
 //! Values of options, parsed, and refusals that several verbs share.
 
+use std::path::Path;
+
+use ostler_store::pull::SummaryCache;
 use ostler_store::{Repo, RepoMode};
 
 use crate::report::hinted;
@@ -27,6 +30,15 @@ pub(crate) fn parse_branch_depth(text: &str) -> Result<(String, i32), String> {
         .and_then(|(branch, depth)| Some((branch.to_owned(), depth.parse().ok()?)))
         .filter(|(branch, depth)| !branch.is_empty() && *depth >= -1)
         .ok_or_else(|| format!("Invalid value {text}, must specify BRANCH=DEPTH"))
+}
+
+/// Where summaries are kept: `--cache-dir`, else the repository's own cache unless `$OSTREE_SKIP_CACHE` is set.
+pub(crate) fn summary_cache(cache_dir: Option<&Path>) -> SummaryCache {
+    match cache_dir {
+        Some(path) => SummaryCache::In(path.to_owned()),
+        None if std::env::var_os("OSTREE_SKIP_CACHE").is_some() => SummaryCache::Off,
+        None => SummaryCache::InRepo,
+    }
 }
 
 /// Why `--require-static-deltas` cannot be met.

@@ -10,6 +10,7 @@ mod verify;
 
 pub use content::FileObject;
 
+pub(crate) use import::check_bare_user_only;
 pub use import::{ImportOptions, Imported, Importer, Trust};
 pub(crate) use physical::{USER_META_XATTR, physical_mode};
 pub(crate) use read::open_file_object_at;

@@ -1,7 +1,5 @@
 //! Why a pull fails.
 
-use std::path::PathBuf;
-
 use ostler_format::{CommitId, ObjectError, ObjectName};
 use ostler_http::{FetchError, SetupError};
 
@@ -106,6 +104,30 @@ pub enum PullError {
         /// What is wrong with it.
         source: crate::config::ConfigError,
     },
+    /// A file that each repository serves is missing.
+    #[error("remote `{remote}` serves no `{path}` (status {status})")]
+    FileMissing {
+        /// The remote.
+        remote: String,
+        /// The file's path beneath the repository.
+        path: String,
+        /// The server's answer: 404, 410 or 403.
+        status: u16,
+    },
+    /// There is no list of mirrors.
+    #[error("there is no list of mirrors at `{url}`")]
+    MirrorListMissing {
+        /// Where it should be.
+        url: String,
+    },
+    /// What a server sent is not the object that it was asked for.
+    #[error("{source} (from `{url}`)")]
+    Corrupted {
+        /// The last URL asked.
+        url: String,
+        /// What is wrong with it.
+        source: StoreError,
+    },
     /// The server's repository is of a mode that cannot be read over HTTP.
     #[error("Can't pull from archives with mode \"{mode}\": `{url}` must serve an archive")]
     RemoteMode {
@@ -180,14 +202,6 @@ pub enum PullError {
         /// The URL.
         url: String,
     },
-    /// The directory for cached summaries cannot be used.
-    #[error("the cache of summaries `{}`: {source}", path.display())]
-    Cache {
-        /// The directory.
-        path: PathBuf,
-        /// Why.
-        source: StoreError,
-    },
 }
 
 fn needed_text(bytes: u64) -> String {
@@ -231,6 +245,9 @@ impl PullError {
             }
             Self::NoRoom { .. } => {
                 "free some room (`ostler prune --refs-only`), or lower core.min-free-space-size".into()
+            }
+            Self::Corrupted { .. } => {
+                "the server's copy is damaged, or something on the way changes it: nothing of it was kept".into()
             }
             Self::FetchObject { source, .. } if source.is_not_found() => {
                 "the server's repository lacks an object that the commit needs; it may be in the middle of an update".into()

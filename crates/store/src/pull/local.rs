@@ -1,16 +1,18 @@
 //! Pulling from a repository on this machine.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use ostler_format::{CommitId, DirTreeRef, ObjectName};
 
 use super::error::PullError;
-use super::import_pool::{ImportPool, Shared};
+use super::import_pool::ImportPool;
 use super::options::{PullOptions, PullTarget};
 use super::plan::Wanted;
 use super::session::{Destination, Presence, Session, Targets, Turn};
 use crate::error::StoreError;
-use crate::object::{ImportOptions, Importer};
+use crate::object::{ImportOptions, Imported, Importer};
 use crate::progress::{Event, Phase, Sink};
 use crate::refs::RefKey;
 use crate::repo::Repo;
@@ -67,10 +69,21 @@ pub(crate) fn fetch(
         trust: session.options.trust,
         bare_user_only_files: session.options.bare_user_only_files,
     };
-    let shared = Shared::default();
+    let failure = Failure::default();
     let transaction = session.transaction;
+    let on_import = |_, result| match result {
+        Ok(imported) => sink.event(Event::Advance {
+            phase: Phase::Pull,
+            objects: 1,
+            bytes: match imported {
+                Imported::Written(bytes) => bytes,
+                Imported::Present | Imported::Linked => 0,
+            },
+        }),
+        Err(error) => failure.note(error),
+    };
     let walked = thread::scope(|scope| {
-        let pool = ImportPool::start(scope, &shared, transaction, source, options, sink)?;
+        let pool = ImportPool::start(scope, transaction, source, options, &on_import)?;
         let importer = Importer::new(transaction, source, options)?;
         Walk {
             session,
@@ -78,13 +91,40 @@ pub(crate) fn fetch(
             source,
             importer,
             pool,
+            failure: &failure,
             sink,
         }
         .run()
     });
-    // What a thread met comes first: the walk only ended because of it.
-    shared.into_result()?;
+    // What a thread of the pool met comes first: the walk only ended because of it.
+    failure.into_result()?;
     walked
+}
+
+/// The first failure of any thread.
+#[derive(Default)]
+struct Failure {
+    noted: AtomicBool,
+    first: Mutex<Option<StoreError>>,
+}
+
+impl Failure {
+    fn note(&self, error: StoreError) {
+        let mut first = self.first.lock().expect("no holder of the error panics");
+        first.get_or_insert(error);
+        self.noted.store(true, Ordering::Relaxed);
+    }
+
+    fn is_noted(&self) -> bool {
+        self.noted.load(Ordering::Relaxed)
+    }
+
+    fn into_result(self) -> Result<(), StoreError> {
+        let first = self.first.into_inner();
+        first
+            .expect("no holder of the error panics")
+            .map_or(Ok(()), Err)
+    }
 }
 
 /// The walk over commits and trees, on the calling thread.
@@ -93,7 +133,8 @@ struct Walk<'w, 'a, 'scope> {
     transaction: &'scope Transaction<'scope>,
     source: &'scope Repo,
     importer: Importer<'scope>,
-    pool: ImportPool<'scope>,
+    pool: ImportPool,
+    failure: &'w Failure,
     sink: &'w dyn Sink,
 }
 
@@ -102,7 +143,7 @@ impl Walk<'_, '_, '_> {
         while let Some(turn) = self.session.next_commit() {
             self.commit(turn)?;
             self.tree()?;
-            if self.pool.has_failed() {
+            if self.failure.is_noted() {
                 break;
             }
             self.sink.event(Event::Total {
@@ -152,7 +193,7 @@ impl Walk<'_, '_, '_> {
             while let Some(id) = self.session.plan.next_content() {
                 self.pool.import(id);
             }
-            if self.pool.has_failed() {
+            if self.failure.is_noted() {
                 break;
             }
         }

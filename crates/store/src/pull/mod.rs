@@ -11,35 +11,47 @@
 
 mod check;
 mod error;
+mod fetch;
 mod import_pool;
 mod local;
 mod options;
+mod origin;
 mod plan;
+mod receive;
+mod remote_refs;
 mod session;
+mod summary_cache;
 mod want;
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use ostler_format::{CommitId, RemoteName};
+use ostler_http::Url;
 
 pub use check::{BindingFault, OlderCommit};
 pub use error::PullError;
 pub use options::{NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck};
+pub use remote_refs::remote_summary;
 
 use crate::progress::{Event, Phase, Sink};
 use crate::reachable::Depth;
 use crate::refs::RefKey;
+use crate::remote::{Remote, SignVerify};
 use crate::repo::Repo;
 use crate::transaction::TransactionOptions;
+use origin::{Origin, OriginConfig};
+use remote_refs::Resolved;
 use session::{Destination, Session};
+use summary_cache::SummaryStore;
 
 /// What a pull did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullReport {
     /// The refs that were asked for, as they are now.
     pub refs: BTreeMap<RefKey, CommitId>,
-    /// Metadata objects that came.
+    /// Metadata objects that came, requests for detached metadata counted whether or not there was some.
     pub metadata_objects: u64,
     /// Content objects that came.
     pub content_objects: u64,
@@ -62,6 +74,45 @@ pub struct NetworkReport {
     pub cached_content_objects: u64,
 }
 
+/// Pulls from a remote, over HTTP or, if its URL says so, from a path on this machine.
+///
+/// When this returns and syncing is on, commits and refs survive a power cut.
+///
+/// # Errors
+/// [`PullError`]; the refs are as they were.
+pub fn pull(
+    repo: &Repo,
+    remote: &Remote,
+    options: &PullOptions,
+    sink: &dyn Sink,
+) -> Result<PullReport, PullError> {
+    check_options(options)?;
+    match locate(remote, &options.network)? {
+        Location::Http => pull_http(repo, remote, options, sink),
+        Location::Local(path) => {
+            let source = Repo::open(path)?;
+            let collection = source.config().collection_id.clone();
+            let destination = destination(remote, options, collection);
+            let all = options.targets.is_empty() && remote.branches.is_empty();
+            if all && !options.mirror && remote_name(remote).is_some() {
+                return Err(PullError::NoBranches {
+                    remote: remote.name.clone(),
+                });
+            }
+            let report =
+                pull_local_to(repo, &source, &destination, &remote.branches, options, sink)?;
+            if all && options.mirror {
+                let summary = crate::summary::read_bytes(&source)?;
+                let signature = source
+                    .dir()
+                    .read_optional("summary.sig", crate::summary::MAX_SUMMARY_SIZE)?;
+                mirror_summary(repo, summary.as_deref(), signature.as_deref())?;
+            }
+            Ok(report)
+        }
+    }
+}
+
 /// Pulls from another repository on this machine; refs are written as those of `remote`, else as they are there.
 ///
 /// When this returns and syncing is on, commits and refs survive a power cut.
@@ -75,12 +126,129 @@ pub fn pull_local(
     options: &PullOptions,
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
+    check_options(options)?;
     let destination = match (remote, &source.config().collection_id) {
         (_, Some(collection)) if options.mirror => Destination::Mirror(collection.clone()),
         (Some(remote), _) if !options.mirror => Destination::Remote(remote.clone()),
         _ => Destination::Heads,
     };
     pull_local_to(repo, source, &destination, &[], options, sink)
+}
+
+/// Where a remote is.
+pub(crate) enum Location {
+    /// A repository on this machine.
+    Local(PathBuf),
+    /// A server.
+    Http,
+}
+
+/// Finds out how a remote is reached, and refuses one that asks for what cannot be done.
+pub(crate) fn locate(remote: &Remote, network: &NetworkOptions) -> Result<Location, PullError> {
+    let name = || remote.name.clone();
+    if let Some(backend) = remote.custom_backend.clone() {
+        return Err(PullError::CustomBackend {
+            remote: name(),
+            backend,
+        });
+    }
+    if let Some(state) = remote.unconfigured_state.clone() {
+        return Err(PullError::Unconfigured {
+            remote: name(),
+            state,
+        });
+    }
+    let url = match &network.url {
+        Some(url) => url,
+        None if remote.metalink.is_some() => return Err(PullError::Metalink { remote: name() }),
+        None => remote.require_url()?,
+    };
+    let location = if url.starts_with("file:") {
+        let path = Url::parse(url).ok().and_then(|url| url.to_file_path().ok());
+        Location::Local(path.ok_or_else(|| PullError::FileUrl {
+            url: url.to_owned(),
+        })?)
+    } else {
+        origin::check_scheme(url.strip_prefix("mirrorlist=").unwrap_or(url))?;
+        Location::Http
+    };
+    check_signatures(remote)?;
+    Ok(location)
+}
+
+/// Nothing is taken unverified from a remote that asks for verification.
+fn check_signatures(remote: &Remote) -> Result<(), PullError> {
+    let asks = |signs: &SignVerify| *signs != SignVerify::No;
+    let wanted = [
+        (remote.gpg_verify, "gpg-verify"),
+        (remote.gpg_verify_summary, "gpg-verify-summary"),
+        (asks(&remote.sign_verify), "sign-verify"),
+        (asks(&remote.sign_verify_summary), "sign-verify-summary"),
+    ];
+    match wanted.into_iter().find(|(wanted, _)| *wanted) {
+        None => Ok(()),
+        Some((_, key)) => Err(PullError::SignaturesWanted {
+            remote: remote.name.clone(),
+            key,
+        }),
+    }
+}
+
+/// A remote that is named by its URL alone has no name that refs could be written below.
+fn remote_name(remote: &Remote) -> Option<RemoteName> {
+    RemoteName::new(remote.name.as_str()).ok()
+}
+
+fn destination(
+    remote: &Remote,
+    options: &PullOptions,
+    collection: Option<ostler_format::CollectionId>,
+) -> Destination {
+    match (options.mirror, collection, remote_name(remote)) {
+        (true, Some(collection), _) => Destination::Mirror(collection),
+        (false, _, Some(remote)) => Destination::Remote(remote),
+        _ => Destination::Heads,
+    }
+}
+
+fn pull_http(
+    repo: &Repo,
+    remote: &Remote,
+    options: &PullOptions,
+    sink: &dyn Sink,
+) -> Result<PullReport, PullError> {
+    let started = Instant::now();
+    let origin = Origin::open(repo, remote, &options.network)?;
+    let store = SummaryStore::for_remote(repo, remote, &options.network);
+    let to = |config: &OriginConfig| destination(remote, options, config.collection_id.clone());
+    let Resolved {
+        targets,
+        config,
+        mirrored_summary,
+    } = remote_refs::resolve(&origin, remote, options, to, &store)?;
+    let transaction = repo.begin(transaction_options(options))?;
+    let collection = remote.collection_id.clone();
+    let mut session = Session::new(&transaction, options, targets, collection)?;
+    let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
+    let ending = session.end()?;
+    let stats = transaction.commit()?;
+    ending.unmark(repo)?;
+    if let Some(summary) = mirrored_summary {
+        let signature = origin.summary_signature()?;
+        mirror_summary(repo, Some(&summary.bytes), signature.as_deref())?;
+    }
+    Ok(PullReport {
+        refs: ending.refs,
+        metadata_objects: fetched.metadata_objects,
+        content_objects: fetched.content_objects,
+        content_bytes_written: stats.content_bytes_written,
+        network: Some(NetworkReport {
+            bytes: origin.fetcher.counters().bytes,
+            cached_metadata_objects: fetched.cached_metadata_objects,
+            cached_content_objects: fetched.cached_content_objects,
+        }),
+        elapsed: started.elapsed(),
+    })
 }
 
 fn pull_local_to(
@@ -92,21 +260,14 @@ fn pull_local_to(
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     let started = Instant::now();
-    check_options(options)?;
     let targets = local::resolve(source, options, branches, destination)?;
     let commits = targets.commits.clone();
     let collection = source.config().collection_id.as_ref();
     let collection = collection.map(ToString::to_string);
     let transaction = repo.begin(transaction_options(options))?;
     let mut session = Session::new(&transaction, options, targets, collection)?;
-    sink.event(Event::Begin {
-        phase: Phase::Pull,
-        objects: None,
-        bytes: None,
-    });
-    let fetched = local::fetch(&mut session, source, sink);
-    sink.event(Event::End { phase: Phase::Pull });
-    fetched.map_err(|error| local::explain(error, source, &commits))?;
+    in_phase(sink, || local::fetch(&mut session, source, sink))
+        .map_err(|error| local::explain(error, source, &commits))?;
     let ending = session.end()?;
     let stats = transaction.commit()?;
     ending.unmark(repo)?;
@@ -118,6 +279,47 @@ fn pull_local_to(
         network: None,
         elapsed: started.elapsed(),
     })
+}
+
+fn in_phase<T>(
+    sink: &dyn Sink,
+    work: impl FnOnce() -> Result<T, PullError>,
+) -> Result<T, PullError> {
+    let phase = Phase::Pull;
+    sink.event(Event::Begin {
+        phase,
+        objects: None,
+        bytes: None,
+    });
+    let result = work();
+    sink.event(Event::End { phase });
+    result
+}
+
+/// Keeps the remote's summary and its signature as they are; a signature of another summary goes first.
+fn mirror_summary(
+    repo: &Repo,
+    summary: Option<&[u8]>,
+    signature: Option<&[u8]>,
+) -> Result<(), PullError> {
+    let Some(summary) = summary else {
+        return Ok(());
+    };
+    let durability = repo.durability();
+    if crate::summary::read_bytes(repo)?.as_deref() != Some(summary) {
+        repo.dir().unlink_optional("summary.sig")?;
+        repo.dir()
+            .write_atomic("summary", summary, 0o644, durability)?;
+    }
+    match signature {
+        Some(signature) => repo
+            .dir()
+            .write_atomic("summary.sig", signature, 0o644, durability)?,
+        None => {
+            repo.dir().unlink_optional("summary.sig")?;
+        }
+    }
+    Ok(())
 }
 
 fn check_options(options: &PullOptions) -> Result<(), PullError> {

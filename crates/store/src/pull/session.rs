@@ -3,7 +3,9 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
-use ostler_format::{CollectionId, Commit, CommitId, ObjectKind, ObjectName, RefName, RemoteName};
+use ostler_format::{
+    CollectionId, Commit, CommitId, FileId, ObjectKind, ObjectName, RefName, RemoteName,
+};
 
 use super::check;
 use super::error::PullError;
@@ -16,6 +18,9 @@ use crate::reachable::Depth;
 use crate::refs::{self, Partial, PartialReason, RefKey};
 use crate::repo::Repo;
 use crate::transaction::Transaction;
+
+/// Compressed bytes from which an object counts as large.
+const LARGE: u64 = 1 << 20;
 
 /// Where the refs that are pulled are written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +108,10 @@ pub(crate) struct Session<'a> {
     depths: HashMap<CommitId, Depth>,
     /// Commits of which everything will be here when the transaction is committed.
     completed: Vec<CommitId>,
+    /// Bytes that commits say they need to be sent.
+    download_bytes: u64,
+    /// Compressed sizes of large content objects, where a commit says them.
+    large: HashMap<FileId, u64>,
 }
 
 impl<'a> Session<'a> {
@@ -132,6 +141,8 @@ impl<'a> Session<'a> {
             turns,
             targets,
             completed: Vec::new(),
+            download_bytes: 0,
+            large: HashMap::new(),
         })
     }
 
@@ -245,7 +256,7 @@ impl<'a> Session<'a> {
     }
 
     /// Refuses a commit that says that its objects need more room than there is.
-    fn check_room(&self, id: CommitId, commit: &Commit) -> Result<(), PullError> {
+    fn check_room(&mut self, id: CommitId, commit: &Commit) -> Result<(), PullError> {
         if !self.want.is_all() {
             return Ok(());
         }
@@ -253,16 +264,20 @@ impl<'a> Session<'a> {
         let mut needed_bytes = 0_u64;
         for entry in check::sizes(commit) {
             let kind = entry.kind.unwrap_or(ObjectKind::File);
-            if !self
-                .transaction
-                .has(&ObjectName::new(entry.checksum, kind))?
-            {
-                let bytes = if archive {
-                    entry.archived
-                } else {
-                    entry.unpacked
-                };
-                needed_bytes = needed_bytes.saturating_add(bytes);
+            let name = ObjectName::new(entry.checksum, kind);
+            if self.transaction.has(&name)? {
+                continue;
+            }
+            let stored = if archive {
+                entry.archived
+            } else {
+                entry.unpacked
+            };
+            needed_bytes = needed_bytes.saturating_add(stored);
+            self.download_bytes = self.download_bytes.saturating_add(entry.archived);
+            if kind == ObjectKind::File && entry.archived >= LARGE {
+                let id = FileId::new(entry.checksum);
+                self.large.insert(id, entry.archived);
             }
         }
         let free_bytes = self.transaction.free_bytes();
@@ -274,6 +289,16 @@ impl<'a> Session<'a> {
             });
         }
         Ok(())
+    }
+
+    /// The compressed size of a content object, if it is large and a commit says so.
+    pub(crate) fn size_hint(&self, id: FileId) -> Option<u64> {
+        self.large.get(&id).copied()
+    }
+
+    /// Bytes that will be sent, as far as commits say; 0 if none does.
+    pub(crate) fn download_bytes(&self) -> u64 {
+        self.download_bytes
     }
 
     /// Tells the transaction which refs to write, and returns what [`Ending::unmark`] needs after it was committed.

@@ -36,6 +36,7 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<log::Log>(),
     verb::<ls::Ls>(),
     verb::<prune::Prune>(),
+    verb::<pull::Pull>(),
     verb::<pull_local::PullLocal>(),
     verb::<refs::Refs>(),
     Node::Group(&remote::GROUP),

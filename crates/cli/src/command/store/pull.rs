@@ -1,9 +1,21 @@
 //! `pull`: commits from a remote.
 
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
-use crate::command::values::parse_key_value;
-use crate::grammar::RepoOption;
+use anyhow::Context as _;
+use ostler_store::Repo;
+use ostler_store::object::Trust;
+use ostler_store::pull::{self, NetworkOptions, PullOptions, PullTarget, TimestampCheck};
+use ostler_store::reachable::Depth;
+
+use crate::command::values::{parse_key_value, refuse_static_deltas, summary_cache};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::{hinted, usage};
+use crate::{text, version};
 
 /// Options of `pull`.
 #[derive(clap::Args, Clone, Debug)]
@@ -66,7 +78,7 @@ pub(crate) struct Pull {
     /// Keep the cache of summaries in this directory
     #[arg(long, value_name = "DIR", help_heading = "Network")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// Milliseconds between two reports of progress (0 for 1000)
+    /// Milliseconds between two drawings of the progress (0 for 100)
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -78,6 +90,12 @@ pub(crate) struct Pull {
     /// Use no static deltas
     #[arg(long, help_heading = "Network")]
     pub(crate) disable_static_deltas: bool,
+    /// Use static deltas or nothing
+    #[arg(long, hide = true, help_heading = "Network")]
+    pub(crate) require_static_deltas: bool,
+    /// Only tell how much static deltas would fetch
+    #[arg(long, hide = true, help_heading = "Network")]
+    pub(crate) dry_run: bool,
 
     /// Leave durability to the system
     #[arg(long, help_heading = "Durability")]
@@ -92,4 +110,125 @@ pub(crate) struct Pull {
     /// Refs, or commits as `REF@COMMIT` or `COMMIT`
     #[arg(value_name = "BRANCH")]
     pub(crate) refs: Vec<String>,
+}
+
+impl Verb for Pull {
+    const NAME: &'static str = "pull";
+    const ABOUT: &'static str = "Fetch commits from a remote";
+    const OPERANDS: &'static str = "REMOTE [BRANCH...]";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "pull --repo=repo origin os/stable",
+            says: "the newest commit of a ref",
+        },
+        Example {
+            call: "pull --repo=mirror --mirror --depth=-1 origin",
+            says: "all refs with their history, named as the remote names them",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        self.refuse_what_deltas_would_need(&repo)?;
+        let (name, refs) = self.operands()?;
+        let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
+        let options = self.options(context, &repo, &refs)?;
+        let sink = match self.update_frequency {
+            0 => context.sink(),
+            milliseconds => context.sink_every(Duration::from_millis(milliseconds.into())),
+        };
+        let report = pull::pull(&repo, &remote, &options, &*sink)?;
+        drop(sink);
+        context.printer.line(text::pull::describe(&report))?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Pull {
+    fn refuse_what_deltas_would_need(&self, repo: &Repo) -> anyhow::Result<()> {
+        if self.require_static_deltas {
+            if self.disable_static_deltas {
+                return Err(usage(
+                    "--require-static-deltas and --disable-static-deltas exclude each other",
+                ));
+            }
+            return Err(refuse_static_deltas(repo));
+        }
+        if self.dry_run {
+            return Err(hinted(
+                "--dry-run requires --require-static-deltas",
+                "`ostler remote summary REMOTE` shows what a remote has",
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns the remote and what is to be fetched from it.
+    fn operands(&self) -> anyhow::Result<(&str, Vec<&str>)> {
+        let mut refs: Vec<_> = self.refs.iter().map(String::as_str).collect();
+        let name = self.remote.as_str();
+        if name.starts_with("file://") {
+            return Ok((name, refs));
+        }
+        match name.split_once(':') {
+            None => Ok((name, refs)),
+            Some((name, target)) if refs.is_empty() => {
+                refs.push(target);
+                Ok((name, refs))
+            }
+            Some(_) => Err(usage("REMOTE:REF and BRANCH exclude each other")),
+        }
+    }
+
+    fn options(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        refs: &[&str],
+    ) -> anyhow::Result<PullOptions> {
+        let mut targets = Vec::new();
+        for text in refs {
+            targets.push(text.parse::<PullTarget>()?);
+        }
+        let mut local_caches = Vec::new();
+        for path in &self.localcache_repo {
+            local_caches.push(Arc::new(
+                Repo::open(path).context("opening localcache repo")?,
+            ));
+        }
+        let timestamp_check = match &self.timestamp_check_from_rev {
+            Some(revision) => TimestampCheck::Against(repo.resolve(revision)?),
+            None if self.timestamp_check => TimestampCheck::AgainstRef,
+            None => TimestampCheck::Off,
+        };
+        Ok(PullOptions {
+            targets,
+            mirror: self.mirror,
+            depth: Depth::from_signed(self.depth),
+            commit_only: self.commit_metadata_only,
+            subpaths: self.subpath.clone(),
+            trust: if self.untrusted {
+                Trust::Verify
+            } else {
+                Trust::Trusted
+            },
+            http_trusted: self.http_trusted,
+            bare_user_only_files: self.bareuseronly_files,
+            timestamp_check,
+            verify_bindings: !self.disable_verify_bindings,
+            local_caches,
+            fsync: self.disable_fsync.then_some(false),
+            per_object_fsync: self.per_object_fsync.then_some(true),
+            network: NetworkOptions {
+                url: self.url.clone(),
+                headers: self.http_header.clone(),
+                user_agent: Some(version::user_agent(
+                    context.personality,
+                    self.append_user_agent.as_deref(),
+                )),
+                retries: self.network_retries,
+                summary_cache: summary_cache(self.cache_dir.as_deref()),
+            },
+        })
+    }
 }

@@ -31,6 +31,8 @@ const VERBS: &[Node] = &[
     verb::<delete::Delete>(),
     verb::<show_url::ShowUrl>(),
     verb::<list::List>(),
+    verb::<refs::Refs>(),
+    verb::<summary::Summary>(),
 ];
 
 /// Opens the repository of `--sysroot`, else that of `--repo`, and finds the directory of remotes that goes with it.

@@ -2,7 +2,14 @@
 
 use std::path::PathBuf;
 
-use crate::grammar::RepoOption;
+use ostler_store::pull::{self, NetworkOptions};
+
+use crate::command::values::summary_cache;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::hinted;
+use crate::version;
 
 /// Options of `remote refs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -18,4 +25,41 @@ pub(crate) struct Refs {
     /// The remote
     #[arg(value_name = "NAME", required = true)]
     pub(crate) name: String,
+}
+
+impl Verb for Refs {
+    const NAME: &'static str = "refs";
+    const ABOUT: &'static str = "List the refs that a remote has";
+    const OPERANDS: &'static str = "NAME";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "remote refs --repo=repo origin",
+        says: "what can be pulled",
+    }];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        let remote = repo.remote(&self.name, repo.remotes_dir(None).as_deref())?;
+        let network = NetworkOptions {
+            user_agent: Some(version::user_agent(context.personality, None)),
+            summary_cache: summary_cache(self.cache_dir.as_deref()),
+            ..NetworkOptions::default()
+        };
+        let Some((_, summary)) = pull::remote_summary(&repo, &remote, &network)? else {
+            return Err(hinted(
+                "Remote refs not available; server has no summary file",
+                "make one on the server (`ostler summary -u`)",
+            ));
+        };
+        for entry in &summary.refs {
+            let (name, commit) = (&entry.name, entry.commit);
+            if self.revision {
+                context
+                    .printer
+                    .line(format_args!("{}:{name}\t{commit}", self.name))?;
+            } else {
+                context.printer.line(format_args!("{}:{name}", self.name))?;
+            }
+        }
+        Ok(Exit::Done)
+    }
 }

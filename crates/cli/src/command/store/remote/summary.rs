@@ -2,7 +2,16 @@
 
 use std::path::PathBuf;
 
-use crate::grammar::RepoOption;
+use jiff::tz::TimeZone;
+use ostler_store::pull::{self, NetworkOptions};
+
+use crate::command::values::summary_cache;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::hinted;
+use crate::text::variant::Bytes;
+use crate::{text, version};
 
 /// Options of `remote summary`.
 #[derive(clap::Args, Clone, Debug)]
@@ -24,4 +33,45 @@ pub(crate) struct Summary {
     /// The remote
     #[arg(value_name = "NAME", required = true)]
     pub(crate) name: String,
+}
+
+impl Verb for Summary {
+    const NAME: &'static str = "summary";
+    const ABOUT: &'static str = "Print the summary that a remote has";
+    const OPERANDS: &'static str = "NAME";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "remote summary --repo=repo origin",
+        says: "its refs with their commits, and what it says of itself",
+    }];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let repo = self.repo.open(context)?;
+        let remote = repo.remote(&self.name, repo.remotes_dir(None).as_deref())?;
+        let network = NetworkOptions {
+            user_agent: Some(version::user_agent(context.personality, None)),
+            summary_cache: summary_cache(self.cache_dir.as_deref()),
+            ..NetworkOptions::default()
+        };
+        let Some((bytes, summary)) = pull::remote_summary(&repo, &remote, &network)? else {
+            return Err(hinted(
+                "Remote server has no summary file",
+                "make one on the server (`ostler summary -u`)",
+            ));
+        };
+        if self.raw {
+            let shown = Bytes::Swapped.print_stored(text::summary::SIGNATURE, &bytes)?;
+            context.printer.line(shown)?;
+        } else if self.list_metadata_keys {
+            for key in text::summary::metadata_keys(&summary) {
+                context.printer.line(key)?;
+            }
+        } else if let Some(key) = &self.print_metadata_key {
+            let value = text::summary::metadata_value(&summary, key, Bytes::Swapped)?;
+            context.printer.line(value)?;
+        } else {
+            let shown = text::summary::describe(&summary, &TimeZone::system());
+            context.printer.bytes(shown.as_bytes())?;
+        }
+        Ok(Exit::Done)
+    }
 }

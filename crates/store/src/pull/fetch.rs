@@ -1,0 +1,576 @@
+//! Fetching objects over HTTP: one thread decides, the network's threads receive, the caches' threads import.
+//!
+//! The deciding thread never waits for one object: it asks for all metadata that it knows of (which goes first) and for a
+//! bounded number of content objects, and takes what comes in the order in which it comes.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::thread::{self, Scope};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use ostler_format::{
+    Checksum, CommitId, DirMeta, DirTreeRef, FileId, MAX_METADATA_SIZE, Metadata, ObjectError,
+    ObjectKind, ObjectName, StorageForm,
+};
+use ostler_http::{Batch, FetchError, FetchFault, Priority, Request};
+
+use super::error::PullError;
+use super::import_pool::{ImportPool, OnImport};
+use super::origin::{Origin, OriginConfig};
+use super::plan::Wanted;
+use super::receive::{ContentSink, MetadataSink, Shared};
+use super::session::{Presence, Session, Turn};
+use super::want::Want;
+use crate::error::StoreError;
+use crate::mode::RepoMode;
+use crate::object::{ImportOptions, Imported, Importer, Trust};
+use crate::progress::{Event, Phase, Sink};
+use crate::repo::Repo;
+use crate::transaction::Transaction;
+
+/// Requests that wait or run when no more content is asked for.
+const CONTENT_QUEUED: usize = 256;
+/// Requests that wait or run when no more metadata is asked for.
+const METADATA_QUEUED: usize = 1024;
+/// Objects that are looked for here before what has arrived is taken.
+const CHECKS_AT_ONCE: usize = 512;
+/// The longest time between two looks at the progress.
+const TICK: Duration = Duration::from_millis(100);
+
+/// What came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Fetched {
+    pub(crate) metadata_objects: u64,
+    pub(crate) content_objects: u64,
+    pub(crate) cached_metadata_objects: u64,
+    pub(crate) cached_content_objects: u64,
+}
+
+/// What a metadata object was asked for.
+#[derive(Clone, Debug)]
+enum Role {
+    Commit(CommitId),
+    Detached(CommitId),
+    Tombstone,
+    Meta,
+    Tree(Want),
+}
+
+/// What the other threads tell the deciding one.
+enum Message {
+    Metadata(ObjectName, Result<MetadataSink, FetchError>),
+    Content(FileId, Result<(), FetchError>),
+    Cached(FileId, Result<Imported, StoreError>),
+}
+
+/// A commit of which a part is still awaited.
+struct Awaited {
+    turn: Turn,
+    presence: Presence,
+    bytes: Option<Vec<u8>>,
+    /// The detached metadata, once the server has answered; empty if there is none.
+    detached: Option<Vec<u8>>,
+}
+
+/// Fetches what the session asks for.
+pub(crate) fn fetch(
+    session: &mut Session<'_>,
+    origin: &Origin,
+    config: &OriginConfig,
+    sink: &dyn Sink,
+) -> Result<Fetched, PullError> {
+    let (sender, receiver) = unbounded();
+    let to_planner = sender.clone();
+    let on_import = move |id, result| {
+        // The receiver is gone only when nobody asks any more.
+        let _ = to_planner.send(Message::Cached(id, result));
+    };
+    let options = session.options;
+    let mirrors_archive =
+        options.mirror && session.transaction.intake().mode() == RepoMode::Archive;
+    let shared = Arc::new(Shared::new(
+        session.transaction.intake().clone(),
+        options.bare_user_only_files,
+        !(options.http_trusted && mirrors_archive),
+    ));
+    thread::scope(|scope| {
+        let caches = open_caches(scope, session, &on_import)?;
+        let mut fetch = Fetch {
+            transaction: session.transaction,
+            session,
+            origin,
+            config,
+            batch: origin.fetcher.batch(),
+            shared,
+            sender,
+            receiver,
+            roles: HashMap::new(),
+            awaited: HashMap::new(),
+            outstanding: 0,
+            caches,
+            progress: Progress::new(sink),
+            done: Fetched::default(),
+        };
+        fetch.run()?;
+        Ok(fetch.done)
+    })
+}
+
+struct Fetch<'f, 'a, 'scope> {
+    session: &'f mut Session<'a>,
+    transaction: &'a Transaction<'a>,
+    origin: &'f Origin,
+    config: &'f OriginConfig,
+    batch: Batch,
+    shared: Arc<Shared>,
+    sender: Sender<Message>,
+    receiver: Receiver<Message>,
+    /// What the metadata objects that are on their way are for.
+    roles: HashMap<ObjectName, Vec<Role>>,
+    awaited: HashMap<CommitId, Awaited>,
+    /// Messages that will come.
+    outstanding: usize,
+    caches: Vec<Cache<'scope>>,
+    progress: Progress<'f>,
+    done: Fetched,
+}
+
+impl Fetch<'_, '_, '_> {
+    fn run(&mut self) -> Result<(), PullError> {
+        loop {
+            while let Some(turn) = self.session.next_commit() {
+                self.start_commit(turn)?;
+            }
+            let more = self.start_metadata()? | self.start_content()?;
+            for cache in &mut self.caches {
+                cache.pool.flush();
+            }
+            if !more && self.outstanding == 0 {
+                return Ok(());
+            }
+            if !more && let Ok(message) = self.receiver.recv_timeout(TICK) {
+                self.take(message)?;
+            }
+            while let Ok(message) = self.receiver.try_recv() {
+                self.take(message)?;
+            }
+            let bytes = self.origin.fetcher.counters().bytes;
+            self.progress.tell(self.session, bytes);
+        }
+    }
+
+    fn take(&mut self, message: Message) -> Result<(), PullError> {
+        self.outstanding -= 1;
+        match message {
+            Message::Metadata(name, result) => {
+                self.done.metadata_objects += 1;
+                self.take_metadata(name, result)?;
+            }
+            Message::Content(id, result) => {
+                result.map_err(|error| object_error(id.into(), error))?;
+                self.done.content_objects += 1;
+            }
+            Message::Cached(id, Ok(_)) => {
+                self.done.cached_content_objects += 1;
+                debug_assert!(self.transaction.has(&id.into()).unwrap_or(true));
+            }
+            // A damaged cache is no reason to fail: the server may have the object whole.
+            Message::Cached(id, Err(error)) if is_damage(&error) => {
+                return self.request_content(id);
+            }
+            Message::Cached(_, Err(error)) => return Err(error.into()),
+        }
+        self.progress.advance(1);
+        Ok(())
+    }
+
+    fn start_commit(&mut self, turn: Turn) -> Result<(), PullError> {
+        let presence = self.session.presence(turn.id)?;
+        let name = ObjectName::from(turn.id);
+        let mut bytes = match presence {
+            Presence::Absent => None,
+            Presence::Partial | Presence::Whole => Some(self.session.read_commit(turn.id)?),
+        };
+        if bytes.is_none() {
+            bytes = self.cached_commit(turn.id)?;
+        }
+        let on_its_way = bytes.is_none();
+        let awaited = Awaited {
+            turn,
+            presence,
+            bytes,
+            detached: None,
+        };
+        self.awaited.insert(turn.id, awaited);
+        let detached = ObjectName::new(turn.id.checksum(), ObjectKind::CommitMeta);
+        self.request_metadata(detached, Role::Detached(turn.id));
+        if on_its_way {
+            self.request_metadata(name, Role::Commit(turn.id));
+        }
+        Ok(())
+    }
+
+    fn cached_commit(&mut self, id: CommitId) -> Result<Option<Vec<u8>>, PullError> {
+        for cache in &self.caches {
+            let bytes = cache.repo.read_metadata_optional(&id.into())?;
+            if let Some(bytes) = bytes.filter(|bytes| Checksum::of(bytes) == id.checksum()) {
+                self.done.cached_metadata_objects += 1;
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for trees and directories' metadata; whether there is more to ask for at once.
+    fn start_metadata(&mut self) -> Result<bool, PullError> {
+        for _ in 0..CHECKS_AT_ONCE {
+            if self.outstanding >= METADATA_QUEUED {
+                return Ok(false);
+            }
+            let Some(wanted) = self.session.plan.next_metadata() else {
+                return Ok(false);
+            };
+            let (name, role) = match wanted {
+                Wanted::Meta(id) => (ObjectName::from(id), Role::Meta),
+                Wanted::Tree(id, want) => (ObjectName::from(id), Role::Tree(want)),
+            };
+            let present = match self.transaction.read_metadata_optional(&name)? {
+                Some(bytes) => Some(bytes),
+                None => self.cached_metadata(name)?,
+            };
+            match present {
+                Some(bytes) => {
+                    self.accept(name, &bytes, role)?;
+                    self.progress.advance(1);
+                }
+                None => self.request_metadata(name, role),
+            }
+        }
+        Ok(true)
+    }
+
+    fn cached_metadata(&mut self, name: ObjectName) -> Result<Option<Vec<u8>>, PullError> {
+        for cache in &mut self.caches {
+            if !cache.repo.has_object(&name)? {
+                continue;
+            }
+            match cache.importer.import(name) {
+                Ok(_) => {
+                    self.done.cached_metadata_objects += 1;
+                    return Ok(self.transaction.read_metadata_optional(&name)?);
+                }
+                Err(error) if is_damage(&error) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks for content; whether there is more to ask for at once.
+    fn start_content(&mut self) -> Result<bool, PullError> {
+        for _ in 0..CHECKS_AT_ONCE {
+            if self.outstanding >= CONTENT_QUEUED {
+                return Ok(false);
+            }
+            let Some(id) = self.session.plan.next_content() else {
+                return Ok(false);
+            };
+            let name = ObjectName::from(id);
+            if self.transaction.has(&name)? {
+                self.progress.advance(1);
+                continue;
+            }
+            let mut cached = false;
+            for cache in &mut self.caches {
+                if cache.repo.has_object(&name)? {
+                    cache.pool.import(id);
+                    self.outstanding += 1;
+                    cached = true;
+                    break;
+                }
+            }
+            if !cached {
+                self.request_content(id)?;
+            }
+        }
+        Ok(true)
+    }
+
+    fn request_metadata(&mut self, name: ObjectName, role: Role) {
+        let roles = self.roles.entry(name).or_default();
+        roles.push(role);
+        if roles.len() > 1 {
+            // It is on its way already.
+            return;
+        }
+        self.outstanding += 1;
+        // Signatures come from where the refs do, whatever serves the content.
+        let mirrors = match name.kind {
+            ObjectKind::CommitMeta => &self.origin.metadata,
+            _ => &self.origin.content,
+        };
+        let mut request = Request::new(mirrors.clone(), object_path(name), MAX_METADATA_SIZE);
+        request.priority = Priority::Metadata;
+        let sender = self.sender.clone();
+        let sink = MetadataSink::new(Arc::clone(&self.shared), name);
+        self.batch.submit(request, sink, move |sink, result| {
+            let _ = sender.send(Message::Metadata(name, result.map(|_| sink)));
+        });
+    }
+
+    fn request_content(&mut self, id: FileId) -> Result<(), PullError> {
+        let name = ObjectName::from(id);
+        self.outstanding += 1;
+        // The sink holds the body to the size that the object's header claims.
+        let mut request = Request::new(self.origin.content.clone(), object_path(name), u64::MAX);
+        request.size_hint_bytes = self.session.size_hint(id);
+        let sender = self.sender.clone();
+        let sink = ContentSink::new(Arc::clone(&self.shared), name);
+        self.batch.submit(request, sink, move |sink, result| {
+            // Before the message: when all have come, nothing is left that holds a file.
+            drop(sink);
+            let _ = sender.send(Message::Content(id, result.map(drop)));
+        });
+        Ok(())
+    }
+
+    fn take_metadata(
+        &mut self,
+        name: ObjectName,
+        result: Result<MetadataSink, FetchError>,
+    ) -> Result<(), PullError> {
+        let roles = self.roles.remove(&name).unwrap_or_default();
+        let bytes = match result {
+            Ok(sink) => sink.into_bytes()?,
+            Err(error) if error.is_not_found() => {
+                for role in roles {
+                    if !self.do_without(&role)? {
+                        return Err(object_error(name, error));
+                    }
+                }
+                return Ok(());
+            }
+            Err(error) => return Err(object_error(name, error)),
+        };
+        for role in roles {
+            self.accept(name, &bytes, role)?;
+        }
+        Ok(())
+    }
+
+    /// Goes on without an object that the server does not have, if that can be.
+    fn do_without(&mut self, role: &Role) -> Result<bool, PullError> {
+        match role {
+            Role::Detached(id) => {
+                if let Some(awaited) = self.awaited.get_mut(id) {
+                    awaited.detached = Some(Vec::new());
+                }
+                self.accept_commit(*id)?;
+                Ok(true)
+            }
+            Role::Commit(id) => {
+                let requested = self
+                    .awaited
+                    .get(id)
+                    .is_some_and(|awaited| awaited.turn.requested);
+                if requested {
+                    return Ok(false);
+                }
+                // The server's own history ends here.
+                self.awaited.remove(id);
+                if self.config.tombstone_commits {
+                    let name = ObjectName::new(id.checksum(), ObjectKind::TombstoneCommit);
+                    self.request_metadata(name, Role::Tombstone);
+                }
+                Ok(true)
+            }
+            Role::Tombstone => Ok(true),
+            Role::Meta | Role::Tree(_) => Ok(false),
+        }
+    }
+
+    /// Takes a metadata object whose checksum is right, here already or just come.
+    fn accept(&mut self, name: ObjectName, bytes: &[u8], role: Role) -> Result<(), PullError> {
+        let malformed = |source: ObjectError| StoreError::Malformed { name, source };
+        match role {
+            Role::Meta => {
+                DirMeta::parse(bytes).map_err(malformed)?;
+                self.transaction.write_metadata_named(name, bytes)?;
+            }
+            Role::Tree(want) => {
+                // Before writing: a listing with hostile names does not come in.
+                let tree = DirTreeRef::parse(bytes).map_err(malformed)?;
+                self.transaction.write_metadata_named(name, bytes)?;
+                self.session.plan.add_entries(&tree, &want);
+            }
+            Role::Tombstone => {
+                Metadata::parse(bytes).map_err(malformed)?;
+                self.transaction.write_metadata_named(name, bytes)?;
+            }
+            Role::Detached(id) => {
+                Metadata::parse(bytes).map_err(malformed)?;
+                if let Some(awaited) = self.awaited.get_mut(&id) {
+                    awaited.detached = Some(bytes.to_vec());
+                }
+                self.accept_commit(id)?;
+            }
+            Role::Commit(id) => {
+                if let Some(awaited) = self.awaited.get_mut(&id) {
+                    awaited.bytes = Some(bytes.to_vec());
+                }
+                self.accept_commit(id)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a commit when both it and the answer to its detached metadata are here.
+    fn accept_commit(&mut self, id: CommitId) -> Result<(), PullError> {
+        let complete = |awaited: &Awaited| awaited.bytes.is_some() && awaited.detached.is_some();
+        if !self.awaited.get(&id).is_some_and(complete) {
+            return Ok(());
+        }
+        let Some(Awaited {
+            turn,
+            presence,
+            bytes: Some(bytes),
+            detached: Some(detached),
+        }) = self.awaited.remove(&id)
+        else {
+            return Ok(());
+        };
+        let transaction = self.transaction;
+        self.session.accept_commit(turn, presence, &bytes, || {
+            transaction.write_metadata_expected(id.into(), &bytes)
+        })?;
+        if !detached.is_empty() {
+            transaction.write_detached_metadata_bytes(id, &detached)?;
+        }
+        Ok(())
+    }
+}
+
+/// A repository on this machine that is asked before the network.
+struct Cache<'scope> {
+    repo: &'scope Repo,
+    importer: Importer<'scope>,
+    pool: ImportPool,
+}
+
+fn open_caches<'scope, 'a: 'scope>(
+    scope: &'scope Scope<'scope, '_>,
+    session: &Session<'a>,
+    on_import: &'scope impl OnImport,
+) -> Result<Vec<Cache<'scope>>, PullError> {
+    let options = ImportOptions {
+        // What stands in for the network is verified as the network is.
+        trust: Trust::Verify,
+        bare_user_only_files: session.options.bare_user_only_files,
+    };
+    let (transaction, caches) = (session.transaction, &session.options.local_caches);
+    let mut opened = Vec::new();
+    for repo in caches {
+        opened.push(Cache {
+            repo,
+            importer: Importer::new(transaction, repo, options)?,
+            pool: ImportPool::start(scope, transaction, repo, options, on_import)?,
+        });
+    }
+    Ok(opened)
+}
+
+fn object_path(name: ObjectName) -> String {
+    format!("objects/{}", name.loose_path(StorageForm::Archive))
+}
+
+fn is_damage(error: &StoreError) -> bool {
+    matches!(
+        error,
+        StoreError::ObjectMissing { .. }
+            | StoreError::ChecksumMismatch { .. }
+            | StoreError::Malformed { .. }
+            | StoreError::Damaged { .. }
+    )
+}
+
+/// Finds the cause: a wrong object, a fault on this side, or the network.
+fn object_error(name: ObjectName, error: FetchError) -> PullError {
+    let FetchError {
+        url,
+        attempts,
+        fault,
+    } = error;
+    let fault = match fault {
+        FetchFault::Wrong(cause) => match cause.downcast::<StoreError>() {
+            Ok(source) => {
+                return PullError::Corrupted {
+                    url,
+                    source: *source,
+                };
+            }
+            Err(cause) => FetchFault::Wrong(cause),
+        },
+        FetchFault::Sink(cause) => match cause.downcast::<StoreError>() {
+            Ok(source) => return (*source).into(),
+            Err(cause) => FetchFault::Sink(cause),
+        },
+        other => other,
+    };
+    PullError::FetchObject {
+        name,
+        source: FetchError {
+            url,
+            attempts,
+            fault,
+        },
+    }
+}
+
+/// What the sink is told, and when.
+struct Progress<'f> {
+    sink: &'f dyn Sink,
+    objects: u64,
+    bytes: u64,
+    total: (u64, u64),
+    told: Instant,
+}
+
+impl<'f> Progress<'f> {
+    fn new(sink: &'f dyn Sink) -> Self {
+        Self {
+            sink,
+            objects: 0,
+            bytes: 0,
+            total: (0, 0),
+            told: Instant::now(),
+        }
+    }
+
+    fn advance(&mut self, objects: u64) {
+        self.objects += objects;
+    }
+
+    /// Tells what has changed, if it is time.
+    fn tell(&mut self, session: &Session<'_>, bytes: u64) {
+        if self.told.elapsed() < TICK {
+            return;
+        }
+        self.told = Instant::now();
+        let total = (session.plan.named(), session.download_bytes());
+        if total != self.total {
+            self.total = total;
+            self.sink.event(Event::Total {
+                phase: Phase::Pull,
+                objects: total.0,
+                bytes: total.1,
+            });
+        }
+        self.sink.event(Event::Advance {
+            phase: Phase::Pull,
+            objects: std::mem::take(&mut self.objects),
+            bytes: bytes - self.bytes,
+        });
+        self.bytes = bytes;
+    }
+}

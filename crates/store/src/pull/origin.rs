@@ -1,0 +1,280 @@
+//! A remote that is reached over HTTP: its mirrors, and the small files that say what it has.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use ostler_format::{Checksum, CollectionId, CommitId, KeyFile, RefName, Summary};
+use ostler_http::{
+    ClientIdentity, Conditional, Document, Fetched, Fetcher, FetcherOptions, Http2, Mirrors,
+    ProxyChoice, TlsOptions,
+};
+
+use super::error::PullError;
+use super::options::NetworkOptions;
+use super::summary_cache::SummaryStore;
+use crate::config::RepoConfig;
+use crate::mode::RepoMode;
+use crate::remote::Remote;
+use crate::repo::Repo;
+use crate::summary::MAX_SUMMARY_SIZE;
+
+/// The longest list of mirrors that is read.
+const MAX_MIRROR_LIST: u64 = 1 << 20;
+/// The longest file of a ref that is read, more than any is: an error page is quoted in the message.
+const MAX_REF_FILE: u64 = 1 << 20;
+/// Refs that are asked for at once.
+const REFS_AT_ONCE: usize = 8;
+
+/// A remote that answers over HTTP.
+pub(crate) struct Origin {
+    pub(crate) name: String,
+    pub(crate) fetcher: Fetcher,
+    /// Where configuration, refs, summary and detached metadata are.
+    pub(crate) metadata: Mirrors,
+    /// Where objects are.
+    pub(crate) content: Mirrors,
+}
+
+/// What the remote's own `config` says.
+#[derive(Clone, Debug)]
+pub(crate) struct OriginConfig {
+    /// Whether deleted commits leave tombstones.
+    pub(crate) tombstone_commits: bool,
+    /// The collection that its refs belong to.
+    pub(crate) collection_id: Option<CollectionId>,
+}
+
+impl Origin {
+    /// Prepares the network for `remote`; dials only for a list of mirrors.
+    pub(crate) fn open(
+        repo: &Repo,
+        remote: &Remote,
+        network: &NetworkOptions,
+    ) -> Result<Self, PullError> {
+        let fetcher = Fetcher::new(&fetcher_options(repo, remote, network)?)?;
+        let url = match &network.url {
+            Some(url) => url.as_str(),
+            None => remote.require_url()?,
+        };
+        let metadata = mirrors(&fetcher, url)?;
+        let content = match &remote.content_url {
+            Some(url) if network.url.is_none() => {
+                if url.starts_with("file:") {
+                    return Err(PullError::MixedUrls {
+                        remote: remote.name.clone(),
+                    });
+                }
+                mirrors(&fetcher, url)?
+            }
+            // The same value, so that what is learnt of a mirror holds for both.
+            _ => metadata.clone(),
+        };
+        Ok(Self {
+            name: remote.name.clone(),
+            fetcher,
+            metadata,
+            content,
+        })
+    }
+
+    /// Fetches and checks the remote's `config`.
+    pub(crate) fn config(&self) -> Result<OriginConfig, PullError> {
+        let cap = KeyFile::MAX_BYTES as u64;
+        let document = self.require("config", cap)?;
+        let parsed = KeyFile::parse(&document.bytes)
+            .map_err(crate::config::ConfigError::from)
+            .and_then(RepoConfig::from_key_file);
+        let config = parsed.map_err(|source| PullError::RemoteConfig {
+            url: document.url.clone(),
+            source,
+        })?;
+        if config.mode != RepoMode::Archive {
+            return Err(PullError::RemoteMode {
+                url: document.url,
+                mode: config.mode.to_string(),
+            });
+        }
+        Ok(OriginConfig {
+            tombstone_commits: config.tombstone_commits,
+            collection_id: config.collection_id,
+        })
+    }
+
+    fn require(&self, path: &str, cap_bytes: u64) -> Result<Document, PullError> {
+        let unless = Conditional::default();
+        let fetched = self
+            .fetcher
+            .fetch_bytes(&self.metadata, path, cap_bytes, &unless)?;
+        match fetched {
+            Fetched::Body(document) => Ok(document),
+            Fetched::NotFound { status } => Err(PullError::FileMissing {
+                remote: self.name.clone(),
+                path: path.to_owned(),
+                status,
+            }),
+            Fetched::NotModified => unreachable!("no condition was sent"),
+        }
+    }
+
+    /// Reads the files of refs, several at once; `None` for those that the server lacks.
+    pub(crate) fn read_refs(&self, names: &[RefName]) -> Result<Vec<Option<CommitId>>, PullError> {
+        let next = AtomicUsize::new(0);
+        let worker = || {
+            let mut found = Vec::new();
+            while let Some(name) = {
+                let index = next.fetch_add(1, Ordering::Relaxed);
+                names.get(index).map(|name| (index, name))
+            } {
+                found.push((name.0, self.read_ref(name.1)));
+            }
+            found
+        };
+        let mut all = thread::scope(|scope| {
+            let count = names.len().min(REFS_AT_ONCE);
+            let others: Vec<_> = (1..count).map(|_| scope.spawn(worker)).collect();
+            let mut all = worker();
+            for other in others {
+                all.extend(other.join().expect("reading a ref does not panic"));
+            }
+            all
+        });
+        all.sort_by_key(|(index, _)| *index);
+        all.into_iter().map(|(_, result)| result).collect()
+    }
+
+    fn read_ref(&self, name: &RefName) -> Result<Option<CommitId>, PullError> {
+        let path = format!("refs/heads/{name}");
+        let unless = Conditional::default();
+        let fetched = self
+            .fetcher
+            .fetch_bytes(&self.metadata, &path, MAX_REF_FILE, &unless)?;
+        let Fetched::Body(document) = fetched else {
+            return Ok(None);
+        };
+        let text = String::from_utf8_lossy(&document.bytes);
+        match Checksum::from_hex(text.trim_end()) {
+            Ok(checksum) => Ok(Some(CommitId::new(checksum))),
+            Err(_) => Err(PullError::RefMalformed {
+                name: name.to_string(),
+                found: excerpt(&text),
+            }),
+        }
+    }
+
+    /// Fetches the summary, or takes it from `store` if the server says that it is still the same.
+    pub(crate) fn summary(&self, store: &SummaryStore) -> Result<Option<RawSummary>, PullError> {
+        let url = self.metadata.urls().next().map(ToString::to_string);
+        let url = url.unwrap_or_default();
+        let kept = store.load(&url);
+        let unless = kept
+            .as_ref()
+            .map(|kept| kept.condition.clone())
+            .unwrap_or_default();
+        let fetched =
+            self.fetcher
+                .fetch_bytes(&self.metadata, "summary", MAX_SUMMARY_SIZE, &unless)?;
+        let bytes = match fetched {
+            Fetched::Body(document) => {
+                store.save(&url, &document);
+                document.bytes
+            }
+            Fetched::NotFound { .. } => return Ok(None),
+            Fetched::NotModified => kept.map(|kept| kept.bytes).unwrap_or_default(),
+        };
+        let parsed = Summary::parse(&bytes).map_err(|source| PullError::Summary {
+            remote: self.name.clone(),
+            source,
+        })?;
+        Ok(Some(RawSummary { bytes, parsed }))
+    }
+
+    /// Fetches the summary's signature, if there is one.
+    pub(crate) fn summary_signature(&self) -> Result<Option<Vec<u8>>, PullError> {
+        let unless = Conditional::default();
+        let fetched =
+            self.fetcher
+                .fetch_bytes(&self.metadata, "summary.sig", MAX_SUMMARY_SIZE, &unless)?;
+        Ok(match fetched {
+            Fetched::Body(document) => Some(document.bytes),
+            Fetched::NotFound { .. } | Fetched::NotModified => None,
+        })
+    }
+}
+
+/// A summary with the bytes that a signature would be over.
+pub(crate) struct RawSummary {
+    pub(crate) bytes: Vec<u8>,
+    pub(crate) parsed: Summary,
+}
+
+fn mirrors(fetcher: &Fetcher, url: &str) -> Result<Mirrors, PullError> {
+    let Some(list_url) = url.strip_prefix("mirrorlist=") else {
+        check_scheme(url)?;
+        return Ok(Mirrors::parse([url])?);
+    };
+    check_scheme(list_url)?;
+    let list = Mirrors::parse([list_url])?;
+    let fetched = fetcher.fetch_bytes(&list, "", MAX_MIRROR_LIST, &Conditional::default())?;
+    let Fetched::Body(document) = fetched else {
+        return Err(PullError::MirrorListMissing {
+            url: list_url.to_owned(),
+        });
+    };
+    let text = String::from_utf8_lossy(&document.bytes);
+    let urls = text
+        .lines()
+        .map(str::trim)
+        .filter(|line| line.starts_with("http://") || line.starts_with("https://"));
+    Ok(Mirrors::parse(urls)?)
+}
+
+/// Refuses a URL that is not one of HTTP.
+pub(crate) fn check_scheme(url: &str) -> Result<(), PullError> {
+    if url.starts_with("http://") || url.starts_with("https://") {
+        return Ok(());
+    }
+    Err(PullError::Scheme {
+        url: url.to_owned(),
+    })
+}
+
+fn fetcher_options(
+    repo: &Repo,
+    remote: &Remote,
+    network: &NetworkOptions,
+) -> Result<FetcherOptions, PullError> {
+    let cookies = format!("{}.cookies.txt", remote.name);
+    let has_cookies = repo.dir().exists(&cookies)?;
+    let certificate = remote.tls_client_cert_path.as_ref();
+    let mut options = FetcherOptions {
+        tls: TlsOptions {
+            ca_file: remote.tls_ca_path.clone(),
+            identity: certificate.map(|certificate| ClientIdentity {
+                certificate: certificate.clone(),
+                key: remote
+                    .tls_client_key_path
+                    .clone()
+                    .unwrap_or_else(|| certificate.clone()),
+            }),
+            permissive: remote.tls_permissive,
+        },
+        headers: network.headers.clone(),
+        cookies: has_cookies.then(|| repo.path().join(cookies)),
+        user_agent: network.user_agent.clone(),
+        ..FetcherOptions::default()
+    };
+    if let Some(proxy) = &remote.proxy {
+        options.proxy = ProxyChoice::Url(proxy.clone());
+    }
+    if !remote.http2 {
+        options.http2 = Http2::Refused;
+    }
+    options.retry.retries = network.retries;
+    Ok(options)
+}
+
+/// The beginning of a text, in one line.
+fn excerpt(text: &str) -> String {
+    let one_line = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    one_line.take(100).collect()
+}
