@@ -28,11 +28,11 @@ impl Context {
 
     /// Returns a receiver for the events of long work; it draws only on a terminal and only if the work takes a while.
     pub(crate) fn sink(&self) -> Arc<dyn Sink> {
-        self.sink_every(Meter::FRAME)
+        Meter::for_stderr(&self.printer)
     }
 
     /// As [`Context::sink`], with at least this time between two drawings.
     pub(crate) fn sink_every(&self, frame: Duration) -> Arc<dyn Sink> {
-        Meter::for_stderr(&self.printer, frame)
+        Meter::for_stderr_every(&self.printer, frame)
     }
 }

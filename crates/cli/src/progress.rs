@@ -13,6 +13,8 @@ use crate::printer::Printer;
 
 /// Work shorter than this is not drawn at all.
 const PATIENCE: Duration = Duration::from_millis(250);
+/// The least time between two drawings, where nothing else was asked for.
+const FRAME: Duration = Duration::from_millis(100);
 /// Counts events and draws them: files and bytes done, rate and time left.
 pub(crate) struct Meter {
     objects: AtomicU64,
@@ -35,11 +37,13 @@ struct Running {
 }
 
 impl Meter {
-    /// The least time between two drawings, where nothing else was asked for.
-    pub(crate) const FRAME: Duration = Duration::from_millis(100);
-
     /// Returns a meter on stderr, or a sink that drops everything where nobody would see it.
-    pub(crate) fn for_stderr(printer: &Printer, frame: Duration) -> Arc<dyn Sink> {
+    pub(crate) fn for_stderr(printer: &Printer) -> Arc<dyn Sink> {
+        Self::for_stderr_every(printer, FRAME)
+    }
+
+    /// As [`Meter::for_stderr`], with at least this time between two drawings.
+    pub(crate) fn for_stderr_every(printer: &Printer, frame: Duration) -> Arc<dyn Sink> {
         use std::io::IsTerminal;
         if printer.is_quiet() || !std::io::stderr().is_terminal() {
             return Arc::new(Notices {
