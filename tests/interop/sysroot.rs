@@ -67,7 +67,7 @@ impl Host {
         let sysroot = scratch.join("sysroot");
         fs::create_dir_all(sysroot.join("boot/loader.0")).unwrap();
         symlink("loader.0", sysroot.join("boot/loader")).unwrap();
-        let published = program.init_quick(&scratch.join("published"), "archive");
+        let published = Program::ostree().init_quick(&scratch.join("published"), "archive");
         let host = Self {
             scratch,
             sysroot,

@@ -71,6 +71,8 @@ impl Program {
             .env("LC_ALL", "C.UTF-8")
             .env("TZ", "UTC")
             .env("OSTREE_SYSROOT_DEBUG", "mutable-deployments")
+            // Boot entries as ostree 2022.7 calls them.
+            .env("OSTREE_SYSROOT_OPTS", "bootloader-naming-1")
             .stdin(Stdio::null());
         command
     }
