@@ -179,7 +179,8 @@ impl<'w> Work<'w> {
                 xattr::set(dir, key, value)?;
             }
         }
-        let mask = if self.options.canonical_dirs {
+        let is_user_only = self.repo.mode() == crate::RepoMode::BareUserOnly;
+        let mask = if self.options.canonical_dirs || is_user_only {
             0o775
         } else {
             0o7777

@@ -116,6 +116,14 @@ pub enum CheckoutError {
         /// The path within the commit.
         path: String,
     },
+    /// The path leads through a file of the commit.
+    #[error("Not a directory: {path}: `{file}` is a file")]
+    NotADirectory {
+        /// The path within the commit.
+        path: String,
+        /// The file on it.
+        file: String,
+    },
     /// The repository's files cannot be hardlinked into this kind of checkout.
     #[error("{reason}")]
     CannotLink {
@@ -123,7 +131,7 @@ pub enum CheckoutError {
         reason: &'static str,
     },
     /// A file that exists differs from the commit's.
-    #[error("`{path}` exists and differs from the commit's")]
+    #[error("`{path}`: File exists, and differs from the commit's")]
     Differs {
         /// The path within the commit.
         path: String,
@@ -180,7 +188,7 @@ pub enum Target {
 /// Finds what lies at `path` (absolute or not, `/` for the root) of a commit.
 ///
 /// # Errors
-/// [`CheckoutError::NoSuchPath`].
+/// [`CheckoutError::NoSuchPath`], [`CheckoutError::NotADirectory`].
 pub fn find(repo: &Repo, commit: CommitId, path: &str) -> Result<Target, CheckoutError> {
     let root = repo.read_commit(commit)?;
     let no_such_path = || CheckoutError::NoSuchPath {
@@ -204,7 +212,10 @@ pub fn find(repo: &Repo, commit: CommitId, path: &str) -> Result<Target, Checkou
             .position(|(name, _)| name == part)
             .ok_or_else(no_such_path)?;
         if parts.peek().is_some() {
-            return Err(no_such_path());
+            return Err(CheckoutError::NotADirectory {
+                path: path.to_owned(),
+                file: part.to_owned(),
+            });
         }
         let (name, id) = listing.files.swap_remove(found);
         return Ok(Target::File { name, id });
@@ -251,7 +262,8 @@ pub fn checkout(
             workers::run(&work, job)?;
         }
         Target::File { name: file, id } => {
-            work.prepare_root(parent, name)?;
+            // A directory that is there may take a file in every mode; the file itself must still be new.
+            parent.ensure_dir(name, 0o700)?;
             work.place_file(&parent.open_dir(name)?, "/", file, *id)?;
         }
     }

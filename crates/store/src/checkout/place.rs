@@ -91,6 +91,9 @@ impl Work<'_> {
             // As libostree does it: a link of a symlink saves no space.
             return Ok(Some(Placed::NeedsCopy("")));
         }
+        if repo.mode() == RepoMode::BareUserOnly && stat.mode & 0o400 == 0 {
+            return Ok(Some(Placed::NeedsCopy("")));
+        }
         if repo.mode() == RepoMode::BareUser && self.is_symlink_object(repo, object)? {
             return Ok(Some(Placed::NeedsCopy("")));
         }
@@ -346,8 +349,9 @@ impl Work<'_> {
 
     fn permissions(&self, header: &FileHeader) -> u32 {
         match self.options.ownership {
-            Ownership::Commit => header.mode & 0o7777,
-            Ownership::User => header.mode & 0o1777,
+            Ownership::Commit if self.repo.mode() != RepoMode::BareUserOnly => header.mode & 0o7777,
+            // What a user could not read could not be committed again either.
+            _ => header.mode & 0o1777 | 0o400,
         }
     }
 }
