@@ -99,7 +99,7 @@ impl TempFile {
             Err(Errno::EXIST) => match policy {
                 LinkPolicy::KeepExisting => Ok(LinkOutcome::Kept),
                 LinkPolicy::Fail => Err(dir.failed("link a new file as", &name, Errno::EXIST)),
-                LinkPolicy::Replace => self.replace(dir, &name).map(|()| LinkOutcome::Linked),
+                LinkPolicy::Replace => self.replace(dir, dir, &name).map(|()| LinkOutcome::Linked),
             },
             Err(errno) => Err(dir.failed("link a new file as", &name, errno)),
         }
@@ -113,18 +113,25 @@ impl TempFile {
         })
     }
 
+    /// As [`TempFile::link_into`] with [`LinkPolicy::Replace`]; the temporary name that this takes is in `aside`.
+    ///
+    /// So what a crash leaves is in a directory that is cleaned, not among names that mean something.
+    pub fn replace_by_way_of(self, aside: &Dir, dir: &Dir, name: impl Name) -> Result<()> {
+        self.replace(aside, dir, &name)
+    }
+
     /// Links under a temporary name and renames over what is there.
-    fn replace(&self, dir: &Dir, name: &impl Name) -> Result<()> {
+    fn replace(&self, aside: &Dir, dir: &Dir, name: &impl Name) -> Result<()> {
         if let Some((temporary_dir, temporary)) = &self.named {
             return temporary_dir.rename(temporary, dir, name);
         }
-        let temporary = unique_name(dir, |temporary| match self.link_at(dir, &temporary) {
+        let temporary = unique_name(aside, |temporary| match self.link_at(aside, &temporary) {
             Ok(()) => Ok(true),
             Err(Errno::EXIST) => Ok(false),
             Err(errno) => Err(dir.failed("link a new file as", name, errno)),
         })?;
-        dir.rename(&temporary, dir, name).inspect_err(|_| {
-            let _ = dir.unlink(&temporary);
+        aside.rename(&temporary, dir, name).inspect_err(|_| {
+            let _ = aside.unlink(&temporary);
         })
     }
 }

@@ -31,6 +31,7 @@ pub mod pull;
 pub mod reachable;
 pub mod refs;
 pub mod remote;
+mod replace;
 pub mod repo;
 pub mod serve;
 pub mod summary;

@@ -349,14 +349,10 @@ pub fn write_tombstone(repo: &Repo, id: CommitId) -> Result<(), StoreError> {
     metadata.insert("commit", format!("{id}\0").into_bytes());
     let name = ObjectName::new(id.checksum(), ObjectKind::TombstoneCommit);
     let path = name.loose_path(repo.mode().storage_form());
-    repo.objects().ensure_dir(&path[..2], 0o775)?;
-    repo.objects().write_atomic(
-        Trusted(&path),
-        metadata.to_bytes()?,
-        0o644,
-        repo.durability(),
-    )?;
-    Ok(())
+    let (prefix, rest) = path.split_at(2);
+    let dir = repo.objects().create_dir_all(prefix, 0o775)?;
+    let bytes = metadata.to_bytes()?;
+    repo.replace_file(&dir, &rest[1..], &bytes, repo.durability())
 }
 
 /// Removes marks of partial commits whose commit is gone, which a killed prune or pull can leave.

@@ -123,8 +123,7 @@ impl Repo {
         let up = "../".repeat(alias.as_str().matches('/').count());
         let heads = self.dir().open_dir_beneath("refs/heads")?;
         let (parent, name) = open_parent(&heads, alias.as_str())?;
-        parent.replace_symlink(format!("{up}{target}"), name)?;
-        Ok(())
+        self.replace_symlink(&format!("{up}{target}"), &parent, name)
     }
 
     /// Returns the target of an alias, `None` if the local ref is none.
@@ -354,12 +353,8 @@ impl Repo {
         match partial {
             Partial::Yes(reason) => {
                 self.dir().ensure_dir("state", 0o775)?;
-                self.dir().write_atomic(
-                    Trusted(&path),
-                    reason.marker(),
-                    0o644,
-                    Durability::Cached,
-                )?;
+                let marker = reason.marker();
+                self.replace_file(self.dir(), &path, marker, Durability::Cached)?;
             }
             Partial::No => {
                 self.dir().unlink_optional(Trusted(&path))?;
@@ -527,8 +522,7 @@ pub(crate) fn write(
         other => other,
     })?;
     remove_empty_dirs_at(&parent, name, key)?;
-    parent.write_atomic(name, format!("{target}\n").as_bytes(), 0o644, durability)?;
-    Ok(())
+    repo.replace_file(&parent, name, format!("{target}\n").as_bytes(), durability)
 }
 
 /// Opens (and makes) the directory that holds `path`'s last part.

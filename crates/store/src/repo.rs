@@ -149,8 +149,7 @@ impl Repo {
     pub fn write_config(&mut self, file: KeyFile) -> Result<(), StoreError> {
         let text = file.to_bytes();
         let config = RepoConfig::from_key_file(file)?;
-        self.dir
-            .write_atomic("config", &text, 0o644, Durability::Synced)?;
+        self.replace_file(&self.dir, "config", &text, Durability::Synced)?;
         self.config = config;
         Ok(())
     }

@@ -21,8 +21,12 @@ pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
 pub fn regenerate(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
     let summary = build(repo, extra, SystemTime::now())?;
     repo.dir().unlink_optional("summary.sig")?;
-    repo.dir()
-        .write_atomic("summary", &summary.to_bytes()?, 0o644, repo.durability())?;
+    repo.replace_file(
+        repo.dir(),
+        "summary",
+        &summary.to_bytes()?,
+        repo.durability(),
+    )?;
     Ok(summary)
 }
 
