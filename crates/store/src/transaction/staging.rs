@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use ostler_format::{ObjectName, StorageForm};
 use ostler_fs::lock::{FileLock, LockMode, Timeout};
-use ostler_fs::{Dir, FileType};
+use ostler_fs::{Dir, FileType, file};
 
 use crate::error::StoreError;
 use crate::repo::Repo;
@@ -139,14 +139,21 @@ impl Staging {
     }
 }
 
-/// Takes the lock of a staging directory; `None` if a process has it.
+/// Takes the lock of a staging directory; `None` if a process has it, or removed it meanwhile.
 fn try_lock(tmp: &Dir, staging: &str) -> Result<Option<FileLock>, StoreError> {
-    let file = tmp.open_or_create_file(lock_name(staging), 0o644)?;
-    match FileLock::acquire(file, LockMode::Exclusive, Timeout::Now) {
-        Ok(lock) => Ok(Some(lock)),
-        Err(error) if error.is_timed_out() => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let name = lock_name(staging);
+    let file = tmp.open_or_create_file(&name, 0o644)?;
+    let identity = file::metadata(&file)?.dev_ino();
+    let lock = match FileLock::acquire(file, LockMode::Exclusive, Timeout::Now) {
+        Ok(lock) => lock,
+        Err(error) if error.is_timed_out() => return Ok(None),
+        Err(error) => return Err(error.into()),
+    };
+    // Whoever had the lock may have removed the file between our opening and locking it; others would lock another one.
+    let now = tmp.metadata_optional(&name)?;
+    Ok(now
+        .is_some_and(|now| now.dev_ino() == identity)
+        .then_some(lock))
 }
 
 /// Six letters and digits; two processes that draw the same ones meet at the lock.
@@ -165,6 +172,26 @@ fn lock_name(staging: &str) -> String {
     format!("{staging}-lock")
 }
 
+/// The staging directory that a lock file belongs to.
+fn staging_of_lock(name: &str) -> Option<&str> {
+    name.strip_suffix("-lock")
+        .filter(|name| name.starts_with("staging-"))
+}
+
+/// Removes a lock file whose directory is gone, or was not made before a crash.
+fn remove_lock_alone(tmp: &Dir, staging: &str) -> Result<(), StoreError> {
+    if tmp.exists(staging)? {
+        return Ok(());
+    }
+    if let Some(_lock) = try_lock(tmp, staging)?
+        // Whoever makes a directory holds its lock.
+        && !tmp.exists(staging)?
+    {
+        tmp.unlink_optional(&lock_name(staging))?;
+    }
+    Ok(())
+}
+
 /// Removes what no process uses from `tmp/`: staging directories of earlier boots, and files older than
 /// `core.tmp-expiry-secs`.
 pub(crate) fn remove_leftovers(repo: &Repo) -> Result<(), StoreError> {
@@ -179,7 +206,11 @@ pub(crate) fn remove_leftovers(repo: &Repo) -> Result<(), StoreError> {
         let Some(name) = entry.str_name() else {
             continue;
         };
-        if name == "cache" || name.ends_with("-lock") {
+        if name == "cache" {
+            continue;
+        }
+        if let Some(staging) = staging_of_lock(name) {
+            remove_lock_alone(&tmp, staging)?;
             continue;
         }
         let Some(stat) = tmp.metadata_optional(name)? else {
