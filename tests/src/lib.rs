@@ -6,6 +6,7 @@
 //! - [`Program`] runs `ostler` or the real `ostree`; [`Repo`] is a repository with the program that works on it.
 //! - [`Scratch`] is a folder on a file system that keeps user xattrs.
 //! - [`tree::random`] writes trees; [`Snapshot`] says what a tree holds; [`debian_tree`] is a whole OS.
+//! - [`trace`] runs a program step by step, to kill it or to see in which order it writes.
 //! - [`Server`] serves a folder over HTTP with either program.
 
 #![expect(
@@ -17,6 +18,7 @@ mod debian;
 mod program;
 mod scratch;
 mod server;
+pub mod trace;
 pub mod tree;
 
 pub use debian::debian_tree;

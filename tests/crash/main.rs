@@ -1,0 +1,18 @@
+//! Ostler killed before each of its system calls that change something, in turn, and what is there then.
+//!
+//! After each kill everything is as it was or as it should be, and the same command run again finishes. What a kill can't
+//! show, because the kernel's memory outlives a process but not a power cut, is shown by the order of writes and syncs.
+//!
+//! Environment: `OSTLER_CRASH_STRIDE=N` kills at every N-th call only.
+
+mod boot_order;
+mod case;
+mod host;
+mod order;
+mod store;
+
+use ostler_tests::Program;
+
+fn ostler() -> Program {
+    Program::ostler()
+}

@@ -1,0 +1,246 @@
+//! The verbs of a repository.
+
+use std::cell::Cell;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use ostler_tests::trace::{Call, Step};
+use ostler_tests::tree::random::{self, Kinds};
+use ostler_tests::{Program, Repo, Scratch};
+
+use crate::case::{Case, Seen, copy, leftovers};
+use crate::order::{Disk, watch};
+use crate::ostler;
+
+/// Checks a repository with its own program, and now and then with the real one, which takes longer.
+fn fsck(repo: &Repo, kills: &Cell<u32>) {
+    repo.fsck();
+    kills.set(kills.get() + 1);
+    if kills.get().is_multiple_of(16) {
+        repo.with(&Program::ostree()).fsck();
+    }
+}
+
+fn assert_nothing_unfinished(repo: &Path) {
+    let found = leftovers(repo);
+    assert!(found.is_empty(), "left behind: {found:?}");
+    let state = fs::read_dir(repo.join("state"))
+        .into_iter()
+        .flatten()
+        .count();
+    assert_eq!(state, 0, "a commit is still marked as partial");
+}
+
+/// Makes `repo` in the template of a case. What is in its `tmp` is old as soon as its process is gone.
+fn target(scratch: &Scratch, mode: &str) -> Repo {
+    fs::create_dir(scratch.join("template")).unwrap();
+    let repo = Program::ostree().init_quick(&scratch.join("template/repo"), mode);
+    let config = repo.path().join("config");
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(
+        &config,
+        text.replacen("[core]\n", "[core]\ntmp-expiry-secs=0\n", 1),
+    )
+    .unwrap();
+    repo
+}
+
+/// Commits to `main` trees of which each shares half with the one before; returns the last commit.
+fn commits(repo: &Repo, tree: &Path, seeds: std::ops::Range<u64>, kinds: Kinds) -> String {
+    fs::create_dir_all(tree).unwrap();
+    let mut last = String::new();
+    for seed in seeds {
+        random::write(&tree.join(format!("part-{seed}")), seed, 6, kinds);
+        last = repo.commit("main", tree, &[]);
+        fs::remove_dir_all(tree.join(format!("part-{}", seed - 1))).ok();
+    }
+    last
+}
+
+/// A command that moves `main`, or `origin:main`, to a new commit.
+struct Move<'a> {
+    name: &'a str,
+    /// Has `repo` in it.
+    template: &'a Path,
+    refspec: &'a str,
+    command: &'a dyn Fn(&Path) -> Command,
+    /// The commit before; `None` if there is no ref.
+    old: Option<&'a str>,
+    /// And after.
+    new: &'a str,
+    /// All objects after.
+    objects: &'a [String],
+}
+
+impl Move<'_> {
+    fn run(&self) {
+        let at = |work: &Path| ostler().repo(&work.join("repo"));
+        let kills = Cell::new(0);
+        Case {
+            name: self.name,
+            template: self.template,
+            command: self.command,
+            again: None,
+            after_kill: &|work| {
+                let repo = at(work);
+                fsck(&repo, &kills);
+                let found = repo.program().output([
+                    "rev-parse",
+                    self.refspec,
+                    &format!("--repo={}", repo.path().display()),
+                ]);
+                let found = String::from_utf8(found.stdout).unwrap();
+                let found = (!found.is_empty()).then_some(found.trim());
+                assert!(found == self.old || found == Some(self.new), "{found:?}");
+                if found == Some(self.new) {
+                    Seen::New
+                } else {
+                    Seen::Old
+                }
+            },
+            after_run: &|work| {
+                let repo = at(work);
+                fsck(&repo, &kills);
+                assert_eq!(repo.rev_parse(self.refspec), self.new);
+                assert_eq!(repo.objects(), self.objects);
+                assert_nothing_unfinished(repo.path());
+            },
+        }
+        .run();
+        self.writes_in_order();
+    }
+
+    /// Objects are on disk before they have a name, and have their names before a ref leads to them.
+    fn writes_in_order(&self) {
+        let scratch = Scratch::in_memory();
+        let work = scratch.join("work");
+        copy(self.template, &work);
+        let config = work.join("repo/config");
+        let text = fs::read_to_string(&config).unwrap();
+        fs::write(&config, text.replace("fsync=false\n", "")).unwrap();
+        let objects = work.join("repo/objects");
+        let refs = work.join("repo/refs");
+        let state = work.join("repo/state");
+        let mut moved = false;
+        let end = watch(&(self.command)(&work), |disk: &Disk, step: &Step| {
+            let Some(appears) = step.appears() else {
+                return;
+            };
+            if appears.starts_with(&objects) && matches!(step.call, Call::Link | Call::Rename) {
+                assert!(
+                    disk.has_safe_data(&step.path),
+                    "named before it is on disk: {step:?}"
+                );
+                if appears
+                    .extension()
+                    .is_some_and(|extension| extension == "commit")
+                {
+                    let mut unsafe_paths = disk.unsafe_below(&objects);
+                    // The mark of a partial commit must not come later than the commit.
+                    unsafe_paths.extend(disk.unsafe_below(&state));
+                    // The commit's own folder, and the mark that it had been deleted, go with it.
+                    let tombstone = appears.with_extension("tombstone-commit");
+                    unsafe_paths
+                        .retain(|path| Some(*path) != appears.parent() && *path != tombstone);
+                    assert_eq!(
+                        unsafe_paths,
+                        Vec::<&Path>::new(),
+                        "not on disk before the commit"
+                    );
+                }
+            }
+            if appears.starts_with(&refs) && matches!(step.call, Call::Link | Call::Rename) {
+                moved = true;
+                assert!(disk.has_safe_data(&step.path), "a ref without content");
+                assert_eq!(
+                    disk.unsafe_below(&objects),
+                    Vec::<&Path>::new(),
+                    "not on disk before the ref"
+                );
+            }
+        });
+        assert!(moved, "the move of the ref was not seen");
+        let unsafe_paths = [&objects, &refs].map(|folder| end.unsafe_below(folder));
+        assert_eq!(
+            unsafe_paths.concat(),
+            Vec::<&Path>::new(),
+            "not on disk when the command has ended"
+        );
+    }
+}
+
+#[test]
+fn pull_local_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when_run_again() {
+    for mode in ["archive", "bare", "bare-user"] {
+        let scratch = Scratch::in_memory();
+        let source = Program::ostree().init_quick(&scratch.join("source"), "archive");
+        let old = commits(&source, &scratch.join("tree"), 1..2, Kinds::ALL);
+        let target = target(&scratch, mode);
+        let source_path = source.path().to_str().unwrap();
+        target.run("pull-local", [source_path, "main"]);
+        let new = commits(&source, &scratch.join("tree"), 2..3, Kinds::ALL);
+        let objects = in_copy(&target, |copy| {
+            copy.run("pull-local", [source_path, "main"])
+        });
+        Move {
+            name: &format!("pull-local to {mode}"),
+            template: &scratch.join("template"),
+            refspec: "main",
+            command: &|work| {
+                let repo = format!("--repo={}/repo", work.display());
+                ostler().command(["pull-local", &repo, source_path, "main"])
+            },
+            old: Some(&old),
+            new: &new,
+            objects: &objects,
+        }
+        .run();
+    }
+}
+
+/// The objects after the real program did it.
+fn in_copy<T>(repo: &Repo, work: impl FnOnce(&Repo) -> T) -> Vec<String> {
+    let scratch = Scratch::in_memory();
+    copy(repo.path(), &scratch.join("repo"));
+    let repo = Program::ostree().repo(&scratch.join("repo"));
+    work(&repo);
+    repo.objects()
+}
+
+#[test]
+fn prune_killed_anywhere_keeps_what_refs_reach_and_finishes_when_run_again() {
+    let scratch = Scratch::in_memory();
+    let repo = target(&scratch, "archive");
+    let tip = commits(&repo, &scratch.join("tree"), 1..4, Kinds::ALL);
+    let expected = in_copy(&repo, |copy| {
+        copy.run("prune", ["--refs-only", "--depth=0"])
+    });
+    let at = |work: &Path| ostler().repo(&work.join("repo"));
+    Case {
+        name: "prune",
+        template: &scratch.join("template"),
+        command: &|work| {
+            let repo = format!("--repo={}/repo", work.display());
+            ostler().command(["prune", "--refs-only", "--depth=0", &repo])
+        },
+        again: None,
+        after_kill: &|work| {
+            let repo = at(work);
+            repo.fsck();
+            assert_eq!(repo.rev_parse("main"), tip);
+            if repo.objects().len() > expected.len() {
+                Seen::Old
+            } else {
+                Seen::New
+            }
+        },
+        after_run: &|work| {
+            let repo = at(work);
+            repo.fsck();
+            assert_eq!(repo.objects(), expected, "the same objects stay");
+            assert_nothing_unfinished(repo.path());
+        },
+    }
+    .run();
+}
