@@ -32,7 +32,7 @@ pub enum ObjectError {
         found: usize,
     },
     /// A file name is empty, `.`, `..`, or holds `/` or NUL.
-    #[error("{object}: `{name}` can't be a file's name")]
+    #[error("{}", bad_name(object, name))]
     Name {
         /// What was being read or written.
         object: &'static str,
@@ -71,6 +71,13 @@ pub enum ObjectError {
         /// Its fault.
         problem: &'static str,
     },
+}
+
+fn bad_name(object: &str, name: &str) -> String {
+    if name.contains('/') {
+        return format!("Invalid / in filename {name}");
+    }
+    format!("{object}: `{name}` can't be a file's name")
 }
 
 pub(crate) trait InObject<T> {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use ostler_format::{Checksum, ObjectError, ObjectKind, ObjectName};
+use ostler_format::{Checksum, CommitId, ObjectError, ObjectKind, ObjectName};
 use ostler_fs::FsError;
 
 use crate::config::ConfigError;
@@ -93,7 +93,8 @@ pub enum StoreError {
     },
     /// `bare-user-only` cannot keep this file.
     #[error(
-        "a `bare-user-only` repository cannot keep mode {mode:o}: only bits of 0775 are allowed"
+        "Content object for a repository of mode `bare-user-only`: invalid mode 0{mode:o} with bits 0{:04o}, \
+         only those of 0775 are allowed", mode & 0o7777 & !0o775
     )]
     ModeNotCanonical {
         /// The file's `st_mode`.
@@ -200,10 +201,12 @@ pub enum StoreError {
         collection: Option<String>,
     },
     /// A check stopped at its first damaged object, or could not read one.
-    #[error("fsck {name}: {source}")]
+    #[error("{}fsck {name}: {source}", in_commits(commits))]
     FsckStopped {
         /// The object.
         name: ObjectName,
+        /// The commits that need it.
+        commits: Vec<CommitId>,
         /// What is wrong with it.
         source: Box<StoreError>,
     },
@@ -228,6 +231,14 @@ fn missing(name: &ObjectName) -> String {
         format!("Couldn't find file object '{}'", name.checksum)
     } else {
         format!("No such metadata object {name}")
+    }
+}
+
+fn in_commits(commits: &[CommitId]) -> String {
+    let names: Vec<_> = commits.iter().map(ToString::to_string).collect();
+    match names[..] {
+        [] => String::new(),
+        _ => format!("In commits {}: ", names.join(", ")),
     }
 }
 

@@ -329,6 +329,7 @@ impl<'r> Fsck<'r> {
         if !is_damage(&error) || (!missing && !self.options.keep_going && !self.options.delete) {
             return Err(StoreError::FsckStopped {
                 name,
+                commits: self.commits_needing(&name)?,
                 source: Box::new(error),
             });
         }
@@ -343,6 +344,20 @@ impl<'r> Fsck<'r> {
             commits: BTreeSet::new(),
         });
         Ok(())
+    }
+
+    /// Finds the whole commits that need an object.
+    fn commits_needing(&self, name: &ObjectName) -> Result<Vec<CommitId>, StoreError> {
+        let mut needing = Vec::new();
+        for id in &self.whole {
+            let mut reachable = Reachable::new(self.repo, Missing::PassOver);
+            reachable.add_commit(*id, Depth::Parents(0))?;
+            let (objects, missing) = reachable.into_set_and_missing();
+            if objects.contains(name) || missing.contains(name) {
+                needing.push(*id);
+            }
+        }
+        Ok(needing)
     }
 
     /// Finds which commits need what is damaged, and marks those whose objects are gone.

@@ -285,6 +285,9 @@ fn damaged(name: ObjectName, reason: &str) -> StoreError {
 
 fn header_error(name: ObjectName, error: ReadHeaderError) -> StoreError {
     match error {
+        ReadHeaderError::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
+            damaged(name, "it ends within its header")
+        }
         ReadHeaderError::Io(source) => StoreError::io(name.to_string(), source),
         ReadHeaderError::Object(source) => StoreError::Malformed { name, source },
     }
