@@ -31,6 +31,8 @@ pub(crate) static ADMIN: Group = Group {
             nodes: &[
                 verb::<status::Status>(),
                 verb::<deploy::Deploy>(),
+                verb::<upgrade::Upgrade>(),
+                verb::<switch::Switch>(),
                 verb::<undeploy::Undeploy>(),
                 verb::<set_default::SetDefault>(),
                 verb::<pin::Pin>(),

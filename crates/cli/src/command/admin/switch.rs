@@ -1,6 +1,18 @@
 //! `admin switch`: follow another ref.
 
-use crate::grammar::SysrootOption;
+use anyhow::Context as _;
+use ostler_deploy::SysrootLock;
+use ostler_deploy::deploy::DeployOptions;
+use ostler_deploy::upgrade::{self, Older, Target, UpgradeOptions, Upgraded};
+use ostler_format::{Refspec, RemoteName, StaterootName};
+
+use super::system;
+use crate::command::host::fetch::Puller;
+use crate::command::host::reboot;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
+use crate::progress::Meter;
 
 /// Options of `admin switch`.
 #[derive(clap::Args, Clone, Debug)]
@@ -16,4 +28,62 @@ pub(crate) struct Switch {
     /// `REMOTE:REF`; `REMOTE:` keeps the ref, a bare ref keeps the remote
     #[arg(value_name = "REFSPEC", required = true)]
     pub(crate) refspec: String,
+}
+
+impl Verb for Switch {
+    const NAME: &'static str = "switch";
+    const ABOUT: &'static str = "Follow another ref, and deploy its newest commit";
+    const OPERANDS: &'static str = "REFSPEC";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        let stateroot = system::stateroot(self.stateroot.as_deref())?;
+        let options = UpgradeOptions {
+            target: Target::Switch {
+                refspec: wanted(&lock, stateroot.as_ref(), &self.refspec)?,
+                commit: None,
+                keep_old_ref: false,
+            },
+            // What another ref has is neither older nor newer.
+            older: Older::Allow,
+            deploy: DeployOptions {
+                stateroot,
+                ..DeployOptions::default()
+            },
+            ..UpgradeOptions::default()
+        };
+        let sink = Meter::for_stderr(&context.printer);
+        let upgraded = upgrade::upgrade(&mut lock, &mut Puller::new(context), &options, &*sink)?;
+        if let Upgraded::Deployed(deployed) = upgraded {
+            system::tell_deployed(context, &deployed)?;
+            reboot::after_change(context, &lock, self.reboot)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+/// Reads `REMOTE:REF`; of `REMOTE:` the ref is the one that is followed now.
+pub(crate) fn wanted(
+    lock: &SysrootLock,
+    stateroot: Option<&StaterootName>,
+    text: &str,
+) -> anyhow::Result<Refspec> {
+    let Some(remote) = text.strip_suffix(':') else {
+        return Ok(Refspec::parse(text)?);
+    };
+    let stateroot = lock.stateroot_or_booted(stateroot)?;
+    let current = lock
+        .merge_source(&stateroot)
+        .with_context(|| format!("no previous deployment for stateroot `{stateroot}`"))?;
+    let followed = current
+        .origin
+        .as_ref()
+        .map(|origin| origin.refspec())
+        .transpose()?
+        .flatten();
+    let followed = followed.context("the current deployment follows no ref: name one")?;
+    Ok(Refspec {
+        remote: Some(RemoteName::new(remote)?),
+        name: followed.name,
+    })
 }

@@ -1,6 +1,17 @@
 //! `admin upgrade`: the newest commit of the origin becomes a deployment.
 
-use crate::grammar::SysrootOption;
+use ostler_deploy::SysrootLock;
+use ostler_deploy::deploy::DeployOptions;
+use ostler_deploy::staged::{Finalization, StageError};
+use ostler_deploy::upgrade::{self, Finish, Older, Steps, Target, UpgradeOptions, Upgraded};
+
+use super::system;
+use crate::command::host::fetch::Puller;
+use crate::command::host::reboot;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{SysrootOption, Verb};
+use crate::progress::Meter;
 
 /// Options of `admin upgrade`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,4 +39,65 @@ pub(crate) struct Upgrade {
     /// Reboot after a deployment was made
     #[arg(short, long)]
     pub(crate) reboot: bool,
+}
+
+impl Verb for Upgrade {
+    const NAME: &'static str = "upgrade";
+    const ABOUT: &'static str = "Deploy the newest commit of the origin, if there is one";
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut lock = system::lock(context, &self.sysroot)?;
+        let options = self.options(&lock)?;
+        let sink = Meter::for_stderr(&context.printer);
+        let mut puller = Puller::new(context);
+        match upgrade::upgrade(&mut lock, &mut puller, &options, &*sink)? {
+            Upgraded::Unchanged => context.printer.line("No update available.")?,
+            Upgraded::Fetched(_) => {}
+            Upgraded::Deployed(deployed) => {
+                system::tell_deployed(context, &deployed)?;
+                reboot::after_change(context, &lock, self.reboot)?;
+            }
+            Upgraded::Staged(staged) => {
+                system::tell_staged(context, &staged);
+                reboot::after_change(context, &lock, self.reboot)?;
+            }
+        }
+        Ok(Exit::Done)
+    }
+}
+
+impl Upgrade {
+    fn options(&self, lock: &SysrootLock) -> anyhow::Result<UpgradeOptions> {
+        let target = match &self.override_commit {
+            Some(commit) => Target::Commit(commit.parse()?),
+            None => Target::Newest,
+        };
+        let stage = self.stage || std::env::var_os("OSTREE_EX_STAGE_DEPLOYMENTS").is_some();
+        if stage && lock.booted().is_none() {
+            return Err(StageError::NotBooted.into());
+        }
+        Ok(UpgradeOptions {
+            target,
+            steps: match (self.pull_only, self.deploy_only) {
+                (true, _) => Steps::FetchOnly,
+                (false, true) => Steps::DeployOnly,
+                (false, false) => Steps::All,
+            },
+            older: if self.allow_downgrade {
+                Older::Allow
+            } else {
+                Older::Refuse
+            },
+            finish: if stage {
+                Finish::Staged(Finalization::AtShutdown)
+            } else {
+                Finish::Now
+            },
+            deploy: DeployOptions {
+                stateroot: system::stateroot(self.stateroot.as_deref())?,
+                ..DeployOptions::default()
+            },
+            ..UpgradeOptions::default()
+        })
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod cleanup;
 pub(crate) mod deploy;
+pub(crate) mod fetch;
 pub(crate) mod kargs;
 pub(crate) mod options;
 pub(crate) mod rebase;
