@@ -10,7 +10,7 @@ use crate::staged;
 use crate::sysroot::SysrootError;
 
 /// Where the arguments of a new deployment come from, before they are changed.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Base {
     /// The deployment that it replaces.
     #[default]
@@ -19,6 +19,8 @@ pub enum Base {
     Empty,
     /// The running kernel.
     RunningKernel,
+    /// These.
+    Given(KernelArgs),
 }
 
 /// The arguments that a new deployment gets.
@@ -44,10 +46,11 @@ impl KargsWish {
         inherited: Option<&KernelArgs>,
         running: &str,
     ) -> Result<KernelArgs, KargsError> {
-        let mut kargs = match self.base {
+        let mut kargs = match &self.base {
             Base::Inherited => inherited.cloned().unwrap_or_default(),
             Base::Empty => KernelArgs::new(),
             Base::RunningKernel => KernelArgs::parse(running).without_boot_loader_args(),
+            Base::Given(kargs) => kargs.clone(),
         };
         for argument in &self.set {
             kargs.set(argument)?;

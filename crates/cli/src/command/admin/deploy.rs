@@ -14,7 +14,6 @@ use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, SysrootOption, Verb};
-use crate::progress::Meter;
 use crate::report::usage;
 
 /// Options of `admin deploy`.
@@ -102,7 +101,7 @@ impl Verb for Deploy {
         let options = self.options()?;
         let mut lock = system::lock(context, &self.sysroot)?;
         let commit = lock.repo().resolve(&self.refspec)?;
-        let sink = Meter::for_stderr(&context.printer);
+        let sink = context.sink();
         if self.stage {
             let finalization = match self.lock_finalization {
                 true => Finalization::Locked,

@@ -1,7 +1,7 @@
 //! `admin switch`: follow another ref.
 
 use anyhow::Context as _;
-use ostler_deploy::SysrootLock;
+use ostler_deploy::Sysroot;
 use ostler_deploy::deploy::DeployOptions;
 use ostler_deploy::upgrade::{self, Older, Target, UpgradeOptions, Upgraded};
 use ostler_format::{Refspec, RemoteName, StaterootName};
@@ -12,7 +12,6 @@ use crate::command::host::reboot;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{SysrootOption, Verb};
-use crate::progress::Meter;
 
 /// Options of `admin switch`.
 #[derive(clap::Args, Clone, Debug)]
@@ -52,7 +51,7 @@ impl Verb for Switch {
             },
             ..UpgradeOptions::default()
         };
-        let sink = Meter::for_stderr(&context.printer);
+        let sink = context.sink();
         let upgraded = upgrade::upgrade(&mut lock, &mut Puller::new(context), &options, &*sink)?;
         if let Upgraded::Deployed(deployed) = upgraded {
             system::tell_deployed(context, &deployed)?;
@@ -64,15 +63,15 @@ impl Verb for Switch {
 
 /// Reads `REMOTE:REF`; of `REMOTE:` the ref is the one that is followed now.
 pub(crate) fn wanted(
-    lock: &SysrootLock,
+    sysroot: &Sysroot,
     stateroot: Option<&StaterootName>,
     text: &str,
 ) -> anyhow::Result<Refspec> {
     let Some(remote) = text.strip_suffix(':') else {
         return Ok(Refspec::parse(text)?);
     };
-    let stateroot = lock.stateroot_or_booted(stateroot)?;
-    let current = lock
+    let stateroot = sysroot.stateroot_or_booted(stateroot)?;
+    let current = sysroot
         .merge_source(&stateroot)
         .with_context(|| format!("no previous deployment for stateroot `{stateroot}`"))?;
     let followed = current

@@ -11,7 +11,6 @@ use crate::command::host::reboot;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{SysrootOption, Verb};
-use crate::progress::Meter;
 
 /// Options of `admin upgrade`.
 #[derive(clap::Args, Clone, Debug)]
@@ -48,7 +47,7 @@ impl Verb for Upgrade {
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;
         let options = self.options(&lock)?;
-        let sink = Meter::for_stderr(&context.printer);
+        let sink = context.sink();
         let mut puller = Puller::new(context);
         match upgrade::upgrade(&mut lock, &mut puller, &options, &*sink)? {
             Upgraded::Unchanged => context.printer.line("No update available.")?,

@@ -1,6 +1,16 @@
 //! `deploy`: a chosen version or commit of the origin becomes the next boot.
 
+use anyhow::Context as _;
+use ostler_deploy::upgrade::{Older, Steps, Target};
+use ostler_format::CommitId;
+
+use crate::command::admin::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, Verb};
+use super::change::{self, Change};
 use super::options::HostOptions;
+use super::{history, preview};
 
 /// Options of `deploy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,4 +38,47 @@ pub(crate) struct Deploy {
     /// Version or commit
     #[arg(value_name = "REVISION", required = true)]
     pub(crate) revision: String,
+}
+
+impl Verb for Deploy {
+    const NAME: &'static str = "deploy";
+    const ABOUT: &'static str = "Deploy a version or commit of what this host follows";
+    const OPERANDS: &'static str = "REVISION";
+    const EXAMPLES: &'static [Example] =
+        &[Example { call: "deploy 42.1", says: "go to version 42.1, newer or older" }];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.printer.set_quiet(self.host.quiet);
+        let steps = change::steps(self.cache_only, self.download_only);
+        let target = Target::Commit(self.commit(context, steps)?);
+        if self.preview {
+            return preview::print(context, &self.host, &target);
+        }
+        let change = Change {
+            target,
+            steps,
+            older: if self.disallow_downgrade { Older::Refuse } else { Older::Allow },
+            unchanged_exit_77: self.unchanged_exit_77,
+        };
+        change::run(context, &self.host, change)
+    }
+}
+
+impl Deploy {
+    /// Finds the commit in the history of what is followed; a whole id is taken as it is with `--skip-branch-check`.
+    fn commit(&self, context: &Context, steps: Steps) -> anyhow::Result<CommitId> {
+        if let Ok(commit) = self.revision.parse::<CommitId>()
+            && self.skip_branch_check
+        {
+            return Ok(commit);
+        }
+        let sysroot = system::open(&self.host.sysroot)?;
+        let stateroot = system::stateroot(self.host.stateroot.as_deref())?;
+        let stateroot = sysroot.stateroot_or_booted(stateroot.as_ref())?;
+        let current = sysroot.merge_source(&stateroot);
+        let current = current.with_context(|| format!("no previous deployment for stateroot `{stateroot}`"))?;
+        let origin = current.origin.as_ref().context("the current deployment has no origin")?;
+        let followed = origin.refspec()?.context("the current deployment follows no ref")?;
+        history::find(context, sysroot.repo(), &followed, &self.revision, steps)
+    }
 }

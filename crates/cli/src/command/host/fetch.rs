@@ -4,12 +4,13 @@ use std::error::Error;
 use std::sync::Arc;
 
 use ostler_deploy::upgrade::{Fetch, Want};
-use ostler_store::Repo;
+use ostler_format::{CommitId, RefName, RemoteName};
 use ostler_store::progress::Sink;
 use ostler_store::pull::{self, PullOptions, PullTarget, TimestampCheck};
+use ostler_store::reachable::Depth;
+use ostler_store::{RefKey, Repo};
 
 use crate::context::Context;
-use crate::progress::Meter;
 
 /// Pulls commits of remotes.
 pub(crate) struct Puller {
@@ -19,9 +20,7 @@ pub(crate) struct Puller {
 impl Puller {
     /// Returns one that shows its progress on a terminal.
     pub(crate) fn new(context: &Context) -> Self {
-        Self {
-            sink: Meter::for_stderr(&context.printer),
-        }
+        Self { sink: context.sink() }
     }
 }
 
@@ -33,19 +32,10 @@ impl Fetch for Puller {
         };
         let options = PullOptions {
             targets: vec![target],
-            timestamp_check: want
-                .not_older_than
-                .map_or(TimestampCheck::Off, TimestampCheck::Against),
+            timestamp_check: want.not_older_than.map_or(TimestampCheck::Off, TimestampCheck::Against),
             ..PullOptions::default()
         };
-        let remote = repo.remote(want.remote.as_str(), repo.remotes_dir(None).as_deref())?;
-        let url = remote
-            .require_url()?
-            .strip_prefix("file://")
-            .unwrap()
-            .to_owned();
-        let source = Repo::open(url)?;
-        pull::pull_local(repo, &source, Some(want.remote), &options, &*self.sink)?;
+        pull(repo, want.remote, &options, &*self.sink)?;
         Ok(())
     }
 }

@@ -1,6 +1,18 @@
 //! `kargs`: kernel arguments of the next boot.
 
+use anyhow::Context as _;
+use ostler_deploy::SysrootLock;
+use ostler_deploy::deploy::{self, DeployOptions};
+use ostler_deploy::kargs::{Base, KargsWish};
+use ostler_deploy::staged::{self, Finalization};
+use ostler_format::KernelArgs;
+
+use crate::command::admin::system;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, Verb};
 use super::options::HostOptions;
+use super::{editor, reboot};
 
 /// Options of `kargs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -34,4 +46,92 @@ pub(crate) struct Kargs {
     /// Exit with 77 if nothing changes
     #[arg(long)]
     pub(crate) unchanged_exit_77: bool,
+}
+
+impl Verb for Kargs {
+    const NAME: &'static str = "kargs";
+    const ABOUT: &'static str = "Show kernel arguments, or change those of the next boot";
+    const EXAMPLES: &'static [Example] = &[
+        Example { call: "kargs", says: "show the arguments of the next boot" },
+        Example { call: "kargs --append=nosmt --delete=quiet", says: "change them in a new deployment" },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.printer.set_quiet(self.host.quiet);
+        if !self.changes() {
+            let sysroot = system::open(&self.host.sysroot)?;
+            let base = &sysroot.at(self.deploy_index.unwrap_or(0))?.entry.options;
+            context.printer.line(base)?;
+            return Ok(Exit::Done);
+        }
+        let mut lock = system::lock(context, &self.host.sysroot)?;
+        let base = self.base(&lock)?;
+        let kargs = self.changed(base.clone())?;
+        if kargs == base {
+            context.printer.line("No changes.")?;
+            return Ok(if self.unchanged_exit_77 { Exit::NothingToDo } else { Exit::Done });
+        }
+        self.deploy(context, &mut lock, kargs)?;
+        reboot::after_change(context, &lock, self.host.reboot)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Kargs {
+    fn changes(&self) -> bool {
+        let lists =
+            [&self.append, &self.append_if_missing, &self.delete, &self.delete_if_present, &self.replace];
+        self.editor || self.import_proc_cmdline || lists.iter().any(|list| !list.is_empty())
+    }
+
+    /// The arguments of the chosen deployment; those of the running kernel are one more way to change them.
+    fn base(&self, lock: &SysrootLock) -> anyhow::Result<KernelArgs> {
+        Ok(lock.at(self.deploy_index.unwrap_or(0))?.entry.options.clone())
+    }
+
+    fn changed(&self, base: KernelArgs) -> anyhow::Result<KernelArgs> {
+        let mut kargs = match self.import_proc_cmdline {
+            true => KernelArgs::parse(&std::fs::read_to_string("/proc/cmdline").context("reading /proc/cmdline")?)
+                .without_boot_loader_args(),
+            false => base,
+        };
+        if self.editor {
+            kargs = KernelArgs::parse(&editor::edit(&format!("{kargs}\n"))?);
+        }
+        for argument in &self.replace {
+            kargs.replace(argument)?;
+        }
+        for argument in &self.delete {
+            kargs.delete(argument)?;
+        }
+        for argument in &self.delete_if_present {
+            kargs.delete_if_present(argument)?;
+        }
+        for argument in &self.append {
+            kargs.append(argument);
+        }
+        for argument in &self.append_if_missing {
+            kargs.append_if_missing(argument);
+        }
+        Ok(kargs)
+    }
+
+    fn deploy(&self, context: &Context, lock: &mut SysrootLock, kargs: KernelArgs) -> anyhow::Result<()> {
+        let chosen = lock.at(self.deploy_index.unwrap_or(0))?.clone();
+        let options = DeployOptions {
+            stateroot: Some(chosen.id.stateroot.clone()),
+            origin: chosen.origin.clone(),
+            kargs: KargsWish { base: Base::Given(kargs), ..KargsWish::default() },
+            ..DeployOptions::default()
+        };
+        let sink = context.sink();
+        if self.host.lock_finalization {
+            let staged = staged::stage(lock, chosen.id.commit, &options, Finalization::Locked, &*sink)?;
+            system::tell_staged(context, &staged);
+        } else {
+            let deployed = deploy::deploy(lock, chosen.id.commit, &options, &*sink)?;
+            system::tell_deployed(context, &deployed)?;
+        }
+        Ok(())
+    }
 }

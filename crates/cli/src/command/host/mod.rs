@@ -1,11 +1,15 @@
 //! Verbs of this host, spelled as `rpm-ostree` spells them. One file a verb.
 
+pub(crate) mod change;
 pub(crate) mod cleanup;
 pub(crate) mod deploy;
+pub(crate) mod editor;
 pub(crate) mod fetch;
+pub(crate) mod history;
 pub(crate) mod kargs;
 pub(crate) mod options;
 pub(crate) mod rebase;
+pub(crate) mod preview;
 pub(crate) mod reboot;
 pub(crate) mod rollback;
 pub(crate) mod status;
@@ -17,6 +21,10 @@ use crate::grammar::{Node, verb};
 /// All of them, in the order in which they are listed.
 pub(crate) const VERBS: &[Node] = &[
     verb::<status::Status>(),
+    verb::<upgrade::Upgrade>(),
+    verb::<rebase::Rebase>(),
+    verb::<deploy::Deploy>(),
     verb::<rollback::Rollback>(),
+    verb::<kargs::Kargs>(),
     verb::<cleanup::Cleanup>(),
 ];

@@ -1,5 +1,13 @@
 //! `rebase`: follow another ref.
 
+use ostler_deploy::upgrade::{Older, Target};
+
+use crate::command::admin::{switch, system};
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, Verb};
+use super::change::{self, Change};
+use super::history;
 use super::options::HostOptions;
 
 /// Options of `rebase`.
@@ -31,4 +39,39 @@ pub(crate) struct Rebase {
     /// Version or commit of that ref (defaults to the newest)
     #[arg(value_name = "REVISION")]
     pub(crate) revision: Option<String>,
+}
+
+impl Verb for Rebase {
+    const NAME: &'static str = "rebase";
+    const ABOUT: &'static str = "Follow another ref, and deploy its newest commit";
+    const OPERANDS: &'static str = "REFSPEC [REVISION]";
+    const EXAMPLES: &'static [Example] =
+        &[Example { call: "rebase origin:os/testing", says: "follow the ref os/testing of the remote origin" }];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.printer.set_quiet(self.host.quiet);
+        let text = match (&self.refspec, &self.remote, &self.branch) {
+            (Some(refspec), None, None) => refspec.clone(),
+            (None, Some(remote), None) => format!("{remote}:"),
+            (None, None, Some(branch)) => branch.clone(),
+            (None, Some(remote), Some(branch)) => format!("{remote}:{branch}"),
+            _ => anyhow::bail!("either REFSPEC or --remote and --branch, not both"),
+        };
+        let stateroot = system::stateroot(self.host.stateroot.as_deref())?;
+        let sysroot = system::open(&self.host.sysroot)?;
+        let refspec = switch::wanted(&sysroot, stateroot.as_ref(), &text)?;
+        let steps = change::steps(self.cache_only, self.download_only);
+        let commit = match &self.revision {
+            Some(revision) => Some(history::find(context, sysroot.repo(), &refspec, revision, steps)?),
+            None => None,
+        };
+        let change = Change {
+            target: Target::Switch { refspec, commit, keep_old_ref: self.skip_purge },
+            steps,
+            older: if self.disallow_downgrade { Older::Refuse } else { Older::Allow },
+            unchanged_exit_77: false,
+        };
+        drop(sysroot);
+        change::run(context, &self.host, change)
+    }
 }

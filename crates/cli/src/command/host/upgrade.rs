@@ -1,6 +1,13 @@
 //! `upgrade`: the newest commit of the origin becomes the next boot.
 
+use ostler_deploy::upgrade::{Older, Target};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, Verb};
+use super::change::{self, Change};
 use super::options::HostOptions;
+use super::preview;
 
 /// Options of `upgrade`.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,4 +32,28 @@ pub(crate) struct Upgrade {
     /// Exit with 77 if there is nothing newer
     #[arg(long)]
     pub(crate) unchanged_exit_77: bool,
+}
+
+impl Verb for Upgrade {
+    const NAME: &'static str = "upgrade";
+    const ALIASES: &'static [&'static str] = &["update"];
+    const ABOUT: &'static str = "Deploy the newest commit of what this host follows";
+    const EXAMPLES: &'static [Example] = &[
+        Example { call: "upgrade --check", says: "look whether there is something newer" },
+        Example { call: "upgrade --reboot", says: "upgrade and start it" },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.printer.set_quiet(self.host.quiet);
+        if self.check || self.preview {
+            return preview::print(context, &self.host, &Target::Newest);
+        }
+        let change = Change {
+            target: Target::Newest,
+            steps: change::steps(self.cache_only, self.download_only),
+            older: if self.allow_downgrade { Older::Allow } else { Older::Refuse },
+            unchanged_exit_77: self.unchanged_exit_77,
+        };
+        change::run(context, &self.host, change)
+    }
 }

@@ -1,0 +1,69 @@
+//! What `upgrade`, `rebase` and `deploy` have in common.
+
+use ostler_deploy::deploy::DeployOptions;
+use ostler_deploy::staged::Finalization;
+use ostler_deploy::upgrade::{self, Finish, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded};
+
+use super::fetch::Puller;
+use super::options::HostOptions;
+use super::reboot;
+use crate::command::admin::system;
+use crate::context::Context;
+use crate::exit::Exit;
+
+/// A change of what boots next.
+pub(crate) struct Change {
+    pub(crate) target: Target,
+    pub(crate) steps: Steps,
+    pub(crate) older: Older,
+    pub(crate) unchanged_exit_77: bool,
+}
+
+/// Returns how far to go.
+pub(crate) fn steps(cache_only: bool, download_only: bool) -> Steps {
+    match (cache_only, download_only) {
+        (true, _) => Steps::DeployOnly,
+        (false, true) => Steps::FetchOnly,
+        (false, false) => Steps::All,
+    }
+}
+
+/// Makes the change and tells what it did.
+pub(crate) fn run(context: &Context, host: &HostOptions, change: Change) -> anyhow::Result<Exit> {
+    let mut lock = system::lock(context, &host.sysroot)?;
+    let options = UpgradeOptions {
+        target: change.target,
+        steps: change.steps,
+        older: change.older,
+        finish: match host.lock_finalization {
+            true => Finish::Staged(Finalization::Locked),
+            false => Finish::Now,
+        },
+        if_pending: IfPending::Leave,
+        deploy: DeployOptions {
+            stateroot: system::stateroot(host.stateroot.as_deref())?,
+            ..DeployOptions::default()
+        },
+    };
+    let sink = context.sink();
+    match upgrade::upgrade(&mut lock, &mut Puller::new(context), &options, &*sink)? {
+        Upgraded::Unchanged => {
+            context.printer.line("No upgrade available.")?;
+            return Ok(if change.unchanged_exit_77 { Exit::NothingToDo } else { Exit::Done });
+        }
+        Upgraded::Fetched(commit) => {
+            context.printer.line(format_args!("Downloaded {commit}; deploy it with --cache-only"))?;
+            return Ok(Exit::Done);
+        }
+        Upgraded::Staged(staged) => system::tell_staged(context, &staged),
+        Upgraded::Deployed(deployed) => {
+            system::tell_deployed(context, &deployed)?;
+            let commit = lock.repo().read_commit(deployed.id.commit)?;
+            let version = commit.metadata.get_str("version").map(|version| format!(", version {version}"));
+            let version = version.unwrap_or_default();
+            context.printer.line(format_args!("Deployed {}{version}", deployed.id))?;
+        }
+    }
+    reboot::after_change(context, &lock, host.reboot)?;
+    Ok(Exit::Done)
+}
