@@ -8,7 +8,7 @@ use crate::kernel::KernelError;
 use crate::lock::SysrootLockError;
 use crate::materialize::MaterializeError;
 use crate::plan::PlanError;
-use crate::preflight::{BootSpaceError, PreflightError, TreeSpaceError};
+use crate::preflight::{BootSpaceError, DownloadSpaceError, PreflightError, TreeSpaceError};
 use crate::publish::PublishError;
 use crate::staged::StageError;
 use crate::sysroot::SysrootError;
@@ -88,6 +88,11 @@ fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
     {
         return Some(
             "`ostler admin undeploy INDEX` gives up a deployment; `ostler status` lists them",
+        );
+    }
+    if let Some(DownloadSpaceError::Full { .. }) = error.downcast_ref() {
+        return Some(
+            "`ostler admin undeploy INDEX` and `ostler admin cleanup` make room; `ostler status` lists the deployments",
         );
     }
     if let Some(StageError::NotBooted) = error.downcast_ref() {

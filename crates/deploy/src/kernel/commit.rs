@@ -39,6 +39,20 @@ impl<'r> CommitKernel<'r> {
         })
     }
 
+    /// Returns the absolute paths of the files and of the directory of device trees.
+    #[must_use]
+    pub fn paths(&self) -> Vec<String> {
+        let directory = self.layout.device_tree_directory();
+        let names = self
+            .layout
+            .files()
+            .chain(directory)
+            .map(|file| &file.source);
+        names
+            .map(|name| format!("/{}/{name}", self.layout.directory))
+            .collect()
+    }
+
     /// Returns what the files take on a file system with blocks of `block_bytes`; only their headers are read.
     ///
     /// # Errors

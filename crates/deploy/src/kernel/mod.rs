@@ -21,6 +21,7 @@ use rules::Listed;
 
 pub use commit::CommitKernel;
 pub use rules::KernelLayout;
+pub(crate) use rules::directories;
 
 /// Deeper directories of device trees than any vendor's are refused.
 const MAX_DEPTH: usize = 16;

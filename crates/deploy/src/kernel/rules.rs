@@ -9,6 +9,11 @@ const MODULES: &str = "usr/lib/modules";
 const LEGACY: [&str; 2] = ["usr/lib/ostree-boot", "boot"];
 const DEVICE_TREES: &str = "dtb";
 
+/// Returns the directories, relative to a tree's root, in which kernels are looked for: the first has one directory for each version.
+pub(crate) fn directories() -> [&'static str; 3] {
+    [MODULES, LEGACY[0], LEGACY[1]]
+}
+
 /// One name of a directory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Listed {

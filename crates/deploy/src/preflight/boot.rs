@@ -76,7 +76,7 @@ pub(super) struct NewKernel {
 }
 
 /// Whether `/boot` is on the file system of the deployments, so that its files are links to theirs.
-pub(super) fn is_shared(lock: &SysrootLock, boot: &Dir) -> Result<bool, FsError> {
+pub(crate) fn is_shared(lock: &SysrootLock, boot: &Dir) -> Result<bool, FsError> {
     Ok(boot.self_metadata()?.dev == lock.ostree.self_metadata()?.dev)
 }
 

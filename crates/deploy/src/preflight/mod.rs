@@ -4,20 +4,26 @@
 //! |---|---|
 //! | the commit is whole enough to have a kernel, `/boot` can hold links | [`commit`] |
 //! | kernels, initramfs and device trees fit into `/boot` | `boot` |
+//! | what a commit says of its size fits into the repository | `download` |
 //! | directories and `/etc` of the tree fit beside the repository | `tree` |
 
 mod boot;
+mod download;
 mod tree;
 
-use ostler_format::CommitId;
-use ostler_fs::{FileSystemKind, FsError};
+use ostler_format::{CommitId, StaterootName};
+use ostler_fs::{Dir, FileSystemKind, FsError};
 
+use crate::deployment::Deployment;
 use crate::kernel::{CommitKernel, KernelError};
 use crate::lock::SysrootLock;
 use crate::materialize::Request;
-use crate::plan::{self, Next, PlanError, Wish};
+use crate::plan::{self, Next, PlanError, Position, Retain, Wish};
 
+pub(crate) use boot::is_shared;
 pub use boot::{BootSpaceError, Room, boot_space};
+pub use download::DownloadSpaceError;
+pub(crate) use download::require_space as download;
 pub use tree::TreeSpaceError;
 
 /// A commit that cannot be deployed; nothing was changed.
@@ -37,6 +43,9 @@ pub enum PreflightError {
     /// Too little room in `/boot`.
     #[error("{0}")]
     BootSpace(#[from] BootSpaceError),
+    /// Too little room for what is to be fetched.
+    #[error("{0}")]
+    DownloadSpace(#[from] DownloadSpaceError),
     /// Too little room beside the repository.
     #[error("{0}")]
     TreeSpace(#[from] TreeSpaceError),
@@ -66,24 +75,61 @@ pub(crate) fn commit(
     if boot.file_system_kind()? == FileSystemKind::Fat {
         return Err(PreflightError::FatBoot);
     }
+    let new = new_kernel(lock, boot, &request.stateroot, commit)?;
+    if let Some(new) = new {
+        boot::room(lock, boot, &kept(lock, &order), Some(&new))?;
+    }
+    Ok(tree::require_space(lock, commit)?)
+}
+
+/// Checks that a commit's kernel, which is in the repository while the rest of it may not be, fits into a `/boot` of its own.
+///
+/// # Errors
+/// [`PreflightError`] with the numbers.
+pub(crate) fn kernel(
+    lock: &SysrootLock,
+    boot: &Dir,
+    stateroot: &StaterootName,
+    commit: CommitId,
+) -> Result<(), PreflightError> {
+    let Some(new) = new_kernel(lock, boot, stateroot, commit)? else {
+        return Ok(());
+    };
+    let wish = Wish::Add {
+        stateroot: stateroot.to_string(),
+        merge: plan::merge_source(&lock.slots(), stateroot.as_str()),
+        retain: Retain::default(),
+        position: Position::Default,
+    };
+    let order = plan::plan(&lock.slots(), &wish)?;
+    boot::room(lock, boot, &kept(lock, &order), Some(&new))?;
+    Ok(())
+}
+
+fn kept(lock: &SysrootLock, order: &[Next]) -> Vec<Deployment> {
+    let deployment = |next: &Next| match next {
+        Next::Keep(index) => lock.deployments.get(*index).cloned(),
+        Next::New => None,
+    };
+    order.iter().filter_map(deployment).collect()
+}
+
+/// Measures the kernel of a commit; `None` where its files will be links to the deployment's.
+fn new_kernel(
+    lock: &SysrootLock,
+    boot: &Dir,
+    stateroot: &StaterootName,
+    commit: CommitId,
+) -> Result<Option<boot::NewKernel>, PreflightError> {
     let failed = |source| PreflightError::Kernel { commit, source };
     let kernel =
         CommitKernel::find(&lock.repo, commit, lock.look_for_device_trees()).map_err(failed)?;
-    if !boot::is_shared(lock, boot)? {
-        let bootcsum = kernel.bootcsum().map_err(failed)?;
-        let new = boot::NewKernel {
-            stateroot: request.stateroot.to_string(),
-            bootcsum,
-            bytes: kernel.size(boot.space()?.block_bytes).map_err(failed)?,
-        };
-        let kept: Vec<_> = order
-            .iter()
-            .filter_map(|next| match next {
-                Next::Keep(index) => lock.deployments.get(*index).cloned(),
-                Next::New => None,
-            })
-            .collect();
-        boot::room(lock, boot, &kept, Some(&new))?;
+    if boot::is_shared(lock, boot)? {
+        return Ok(None);
     }
-    Ok(tree::require_space(lock, commit)?)
+    Ok(Some(boot::NewKernel {
+        stateroot: stateroot.to_string(),
+        bootcsum: kernel.bootcsum().map_err(failed)?,
+        bytes: kernel.size(boot.space()?.block_bytes).map_err(failed)?,
+    }))
 }

@@ -33,7 +33,7 @@ use ostler_http::Url;
 pub use check::{BindingFault, OlderCommit};
 pub use error::PullError;
 pub use options::{NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck};
-pub use remote_refs::remote_summary;
+pub use remote_refs::{remote_ref, remote_summary};
 
 use crate::progress::{Event, Phase, Sink};
 use crate::reachable::Depth;

@@ -12,6 +12,7 @@ use super::session::{Destination, Targets};
 use super::summary_cache::SummaryStore;
 use super::{Location, locate};
 use crate::error::StoreError;
+use crate::refs::RefKey;
 use crate::remote::Remote;
 use crate::repo::Repo;
 
@@ -143,6 +144,39 @@ fn add_all(
         targets.add_ref(destination, &name, entry.commit);
     }
     Ok(())
+}
+
+/// Asks a remote which commit one of its refs points to; nothing is written.
+///
+/// # Errors
+/// [`PullError::RefMissing`] if it has no such ref.
+pub fn remote_ref(
+    repo: &Repo,
+    remote: &Remote,
+    name: &RefName,
+    network: &NetworkOptions,
+) -> Result<CommitId, PullError> {
+    let found = match locate(remote, network)? {
+        Location::Local(path) => Repo::open(path)?.read_ref(&RefKey::Head(name.clone()))?,
+        Location::Http => {
+            let origin = Origin::open(repo, remote, network)?;
+            let commit = origin
+                .read_refs(std::slice::from_ref(name))?
+                .into_iter()
+                .next()
+                .flatten();
+            let mut found = BTreeMap::from([(name.clone(), commit)]);
+            if commit.is_none() {
+                let store = SummaryStore::for_remote(repo, remote, network);
+                look_up_in_summary(&origin, &store, &mut found)?;
+            }
+            found.into_values().next().flatten()
+        }
+    };
+    found.ok_or_else(|| PullError::RefMissing {
+        remote: remote.name.clone(),
+        name: name.to_string(),
+    })
 }
 
 /// Fetches a remote's summary: its bytes, and what they say; `None` if it has none.

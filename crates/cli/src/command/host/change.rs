@@ -2,7 +2,9 @@
 
 use ostler_deploy::deploy::DeployOptions;
 use ostler_deploy::staged::Finalization;
-use ostler_deploy::upgrade::{self, Finish, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded};
+use ostler_deploy::upgrade::{
+    self, Finish, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded,
+};
 
 use super::fetch::Puller;
 use super::options::HostOptions;
@@ -49,19 +51,30 @@ pub(crate) fn run(context: &Context, host: &HostOptions, change: Change) -> anyh
     match upgrade::upgrade(&mut lock, &mut Puller::new(context), &options, &*sink)? {
         Upgraded::Unchanged => {
             context.printer.line("No upgrade available.")?;
-            return Ok(if change.unchanged_exit_77 { Exit::NothingToDo } else { Exit::Done });
+            return Ok(if change.unchanged_exit_77 {
+                Exit::NothingToDo
+            } else {
+                Exit::Done
+            });
         }
         Upgraded::Fetched(commit) => {
-            context.printer.line(format_args!("Downloaded {commit}; deploy it with --cache-only"))?;
+            context.printer.line(format_args!(
+                "Downloaded {commit}; deploy it with --cache-only"
+            ))?;
             return Ok(Exit::Done);
         }
         Upgraded::Staged(staged) => system::tell_staged(context, &staged),
         Upgraded::Deployed(deployed) => {
             system::tell_deployed(context, &deployed)?;
             let commit = lock.repo().read_commit(deployed.id.commit)?;
-            let version = commit.metadata.get_str("version").map(|version| format!(", version {version}"));
+            let version = commit
+                .metadata
+                .get_str("version")
+                .map(|version| format!(", version {version}"));
             let version = version.unwrap_or_default();
-            context.printer.line(format_args!("Deployed {}{version}", deployed.id))?;
+            context
+                .printer
+                .line(format_args!("Deployed {}{version}", deployed.id))?;
         }
     }
     reboot::after_change(context, &lock, host.reboot)?;

@@ -4,13 +4,13 @@ use anyhow::Context as _;
 use ostler_deploy::upgrade::{Older, Steps, Target};
 use ostler_format::CommitId;
 
+use super::change::{self, Change};
+use super::options::HostOptions;
+use super::{history, preview};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, Verb};
-use super::change::{self, Change};
-use super::options::HostOptions;
-use super::{history, preview};
 
 /// Options of `deploy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -44,8 +44,10 @@ impl Verb for Deploy {
     const NAME: &'static str = "deploy";
     const ABOUT: &'static str = "Deploy a version or commit of what this host follows";
     const OPERANDS: &'static str = "REVISION";
-    const EXAMPLES: &'static [Example] =
-        &[Example { call: "deploy 42.1", says: "go to version 42.1, newer or older" }];
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "deploy 42.1",
+        says: "go to version 42.1, newer or older",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.printer.set_quiet(self.host.quiet);
@@ -57,7 +59,11 @@ impl Verb for Deploy {
         let change = Change {
             target,
             steps,
-            older: if self.disallow_downgrade { Older::Refuse } else { Older::Allow },
+            older: if self.disallow_downgrade {
+                Older::Refuse
+            } else {
+                Older::Allow
+            },
             unchanged_exit_77: self.unchanged_exit_77,
         };
         change::run(context, &self.host, change)
@@ -76,9 +82,15 @@ impl Deploy {
         let stateroot = system::stateroot(self.host.stateroot.as_deref())?;
         let stateroot = sysroot.stateroot_or_booted(stateroot.as_ref())?;
         let current = sysroot.merge_source(&stateroot);
-        let current = current.with_context(|| format!("no previous deployment for stateroot `{stateroot}`"))?;
-        let origin = current.origin.as_ref().context("the current deployment has no origin")?;
-        let followed = origin.refspec()?.context("the current deployment follows no ref")?;
+        let current = current
+            .with_context(|| format!("no previous deployment for stateroot `{stateroot}`"))?;
+        let origin = current
+            .origin
+            .as_ref()
+            .context("the current deployment has no origin")?;
+        let followed = origin
+            .refspec()?
+            .context("the current deployment follows no ref")?;
         history::find(context, sysroot.repo(), &followed, &self.revision, steps)
     }
 }

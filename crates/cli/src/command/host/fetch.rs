@@ -1,41 +1,138 @@
 //! How upgrades get their commits: by the store's pull, from the remotes of the system repository.
 
-use std::error::Error;
 use std::sync::Arc;
 
-use ostler_deploy::upgrade::{Fetch, Want};
+use ostler_deploy::upgrade::{Fetch, FetchError, Want};
 use ostler_format::{CommitId, RefName, RemoteName};
-use ostler_store::progress::Sink;
-use ostler_store::pull::{self, PullOptions, PullTarget, TimestampCheck};
+use ostler_store::Repo;
+use ostler_store::progress::{Silent, Sink};
+use ostler_store::pull::{
+    self, NetworkOptions, PullOptions, PullReport, PullTarget, TimestampCheck,
+};
 use ostler_store::reachable::Depth;
-use ostler_store::{RefKey, Repo};
+use ostler_store::remote::Remote;
 
 use crate::context::Context;
+use crate::version;
 
 /// Pulls commits of remotes.
 pub(crate) struct Puller {
     sink: Arc<dyn Sink>,
+    user_agent: String,
 }
 
 impl Puller {
     /// Returns one that shows its progress on a terminal.
     pub(crate) fn new(context: &Context) -> Self {
-        Self { sink: context.sink() }
+        Self {
+            sink: context.sink(),
+            user_agent: version::user_agent(context.personality, None),
+        }
+    }
+
+    /// Brings the commits of a ref's history without their trees, as far as the remote has them, and returns the newest one.
+    ///
+    /// # Errors
+    /// Whatever stopped it.
+    pub(crate) fn history(
+        &self,
+        repo: &Repo,
+        name: &RemoteName,
+        reference: &RefName,
+    ) -> anyhow::Result<CommitId> {
+        let remote = remote(repo, name)?;
+        let newest = pull::remote_ref(repo, &remote, reference, &self.network())?;
+        let options = PullOptions {
+            commit_only: true,
+            depth: Depth::All,
+            ..self.options(PullTarget::Commit(newest))
+        };
+        pull::pull(repo, &remote, &options, &Silent)?;
+        Ok(newest)
+    }
+
+    fn options(&self, target: PullTarget) -> PullOptions {
+        PullOptions {
+            targets: vec![target],
+            network: self.network(),
+            ..PullOptions::default()
+        }
+    }
+
+    fn network(&self) -> NetworkOptions {
+        NetworkOptions {
+            user_agent: Some(self.user_agent.clone()),
+            ..NetworkOptions::default()
+        }
+    }
+
+    fn pull(
+        &self,
+        repo: &Repo,
+        name: &RemoteName,
+        options: &PullOptions,
+        sink: &dyn Sink,
+    ) -> Result<PullReport, FetchError> {
+        Ok(pull::pull(repo, &remote(repo, name)?, options, sink)?)
     }
 }
 
 impl Fetch for Puller {
-    fn fetch(&mut self, repo: &Repo, want: &Want<'_>) -> Result<(), Box<dyn Error + Send + Sync>> {
-        let target = match want.commit {
-            Some(commit) => PullTarget::RefAt(want.reference.clone(), commit),
-            None => PullTarget::Ref(want.reference.clone()),
-        };
+    fn newest(
+        &mut self,
+        repo: &Repo,
+        name: &RemoteName,
+        reference: &RefName,
+    ) -> Result<CommitId, FetchError> {
+        Ok(pull::remote_ref(
+            repo,
+            &remote(repo, name)?,
+            reference,
+            &self.network(),
+        )?)
+    }
+
+    fn fetch_commit(
+        &mut self,
+        repo: &Repo,
+        name: &RemoteName,
+        commit: CommitId,
+    ) -> Result<(), FetchError> {
         let options = PullOptions {
-            targets: vec![target],
-            timestamp_check: want.not_older_than.map_or(TimestampCheck::Off, TimestampCheck::Against),
-            ..PullOptions::default()
+            commit_only: true,
+            ..self.options(PullTarget::Commit(commit))
         };
-        pull(repo, want.remote, &options, &*self.sink)?;
+        self.pull(repo, name, &options, &Silent)?;
         Ok(())
     }
+
+    fn fetch_paths(
+        &mut self,
+        repo: &Repo,
+        name: &RemoteName,
+        commit: CommitId,
+        paths: &[String],
+    ) -> Result<(), FetchError> {
+        let options = PullOptions {
+            subpaths: paths.to_vec(),
+            ..self.options(PullTarget::Commit(commit))
+        };
+        self.pull(repo, name, &options, &*self.sink)?;
+        Ok(())
+    }
+
+    fn fetch(&mut self, repo: &Repo, want: &Want<'_>) -> Result<(), FetchError> {
+        let options = PullOptions {
+            timestamp_check: want
+                .not_older_than
+                .map_or(TimestampCheck::Off, TimestampCheck::Against),
+            ..self.options(PullTarget::RefAt(want.reference.clone(), want.commit))
+        };
+        self.pull(repo, want.remote, &options, &*self.sink)?;
+        Ok(())
+    }
+}
+
+fn remote(repo: &Repo, name: &RemoteName) -> Result<Remote, ostler_store::remote::RemoteError> {
+    repo.remote(name.as_str(), repo.remotes_dir(None).as_deref())
 }

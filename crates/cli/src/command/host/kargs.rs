@@ -7,12 +7,12 @@ use ostler_deploy::kargs::{Base, KargsWish};
 use ostler_deploy::staged::{self, Finalization};
 use ostler_format::KernelArgs;
 
+use super::options::HostOptions;
+use super::{editor, reboot};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, Verb};
-use super::options::HostOptions;
-use super::{editor, reboot};
 
 /// Options of `kargs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -52,8 +52,14 @@ impl Verb for Kargs {
     const NAME: &'static str = "kargs";
     const ABOUT: &'static str = "Show kernel arguments, or change those of the next boot";
     const EXAMPLES: &'static [Example] = &[
-        Example { call: "kargs", says: "show the arguments of the next boot" },
-        Example { call: "kargs --append=nosmt --delete=quiet", says: "change them in a new deployment" },
+        Example {
+            call: "kargs",
+            says: "show the arguments of the next boot",
+        },
+        Example {
+            call: "kargs --append=nosmt --delete=quiet",
+            says: "change them in a new deployment",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
@@ -69,7 +75,11 @@ impl Verb for Kargs {
         let kargs = self.changed(base.clone())?;
         if kargs == base {
             context.printer.line("No changes.")?;
-            return Ok(if self.unchanged_exit_77 { Exit::NothingToDo } else { Exit::Done });
+            return Ok(if self.unchanged_exit_77 {
+                Exit::NothingToDo
+            } else {
+                Exit::Done
+            });
         }
         self.deploy(context, &mut lock, kargs)?;
         reboot::after_change(context, &lock, self.host.reboot)?;
@@ -79,20 +89,31 @@ impl Verb for Kargs {
 
 impl Kargs {
     fn changes(&self) -> bool {
-        let lists =
-            [&self.append, &self.append_if_missing, &self.delete, &self.delete_if_present, &self.replace];
+        let lists = [
+            &self.append,
+            &self.append_if_missing,
+            &self.delete,
+            &self.delete_if_present,
+            &self.replace,
+        ];
         self.editor || self.import_proc_cmdline || lists.iter().any(|list| !list.is_empty())
     }
 
     /// The arguments of the chosen deployment; those of the running kernel are one more way to change them.
     fn base(&self, lock: &SysrootLock) -> anyhow::Result<KernelArgs> {
-        Ok(lock.at(self.deploy_index.unwrap_or(0))?.entry.options.clone())
+        Ok(lock
+            .at(self.deploy_index.unwrap_or(0))?
+            .entry
+            .options
+            .clone())
     }
 
     fn changed(&self, base: KernelArgs) -> anyhow::Result<KernelArgs> {
         let mut kargs = match self.import_proc_cmdline {
-            true => KernelArgs::parse(&std::fs::read_to_string("/proc/cmdline").context("reading /proc/cmdline")?)
-                .without_boot_loader_args(),
+            true => KernelArgs::parse(
+                &std::fs::read_to_string("/proc/cmdline").context("reading /proc/cmdline")?,
+            )
+            .without_boot_loader_args(),
             false => base,
         };
         if self.editor {
@@ -116,17 +137,31 @@ impl Kargs {
         Ok(kargs)
     }
 
-    fn deploy(&self, context: &Context, lock: &mut SysrootLock, kargs: KernelArgs) -> anyhow::Result<()> {
+    fn deploy(
+        &self,
+        context: &Context,
+        lock: &mut SysrootLock,
+        kargs: KernelArgs,
+    ) -> anyhow::Result<()> {
         let chosen = lock.at(self.deploy_index.unwrap_or(0))?.clone();
         let options = DeployOptions {
             stateroot: Some(chosen.id.stateroot.clone()),
             origin: chosen.origin.clone(),
-            kargs: KargsWish { base: Base::Given(kargs), ..KargsWish::default() },
+            kargs: KargsWish {
+                base: Base::Given(kargs),
+                ..KargsWish::default()
+            },
             ..DeployOptions::default()
         };
         let sink = context.sink();
         if self.host.lock_finalization {
-            let staged = staged::stage(lock, chosen.id.commit, &options, Finalization::Locked, &*sink)?;
+            let staged = staged::stage(
+                lock,
+                chosen.id.commit,
+                &options,
+                Finalization::Locked,
+                &*sink,
+            )?;
             system::tell_staged(context, &staged);
         } else {
             let deployed = deploy::deploy(lock, chosen.id.commit, &options, &*sink)?;

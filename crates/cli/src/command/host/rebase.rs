@@ -2,13 +2,13 @@
 
 use ostler_deploy::upgrade::{Older, Target};
 
+use super::change::{self, Change};
+use super::history;
+use super::options::HostOptions;
 use crate::command::admin::{switch, system};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, Verb};
-use super::change::{self, Change};
-use super::history;
-use super::options::HostOptions;
 
 /// Options of `rebase`.
 #[derive(clap::Args, Clone, Debug)]
@@ -45,8 +45,10 @@ impl Verb for Rebase {
     const NAME: &'static str = "rebase";
     const ABOUT: &'static str = "Follow another ref, and deploy its newest commit";
     const OPERANDS: &'static str = "REFSPEC [REVISION]";
-    const EXAMPLES: &'static [Example] =
-        &[Example { call: "rebase origin:os/testing", says: "follow the ref os/testing of the remote origin" }];
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "rebase origin:os/testing",
+        says: "follow the ref os/testing of the remote origin",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.printer.set_quiet(self.host.quiet);
@@ -62,13 +64,27 @@ impl Verb for Rebase {
         let refspec = switch::wanted(&sysroot, stateroot.as_ref(), &text)?;
         let steps = change::steps(self.cache_only, self.download_only);
         let commit = match &self.revision {
-            Some(revision) => Some(history::find(context, sysroot.repo(), &refspec, revision, steps)?),
+            Some(revision) => Some(history::find(
+                context,
+                sysroot.repo(),
+                &refspec,
+                revision,
+                steps,
+            )?),
             None => None,
         };
         let change = Change {
-            target: Target::Switch { refspec, commit, keep_old_ref: self.skip_purge },
+            target: Target::Switch {
+                refspec,
+                commit,
+                keep_old_ref: self.skip_purge,
+            },
             steps,
-            older: if self.disallow_downgrade { Older::Refuse } else { Older::Allow },
+            older: if self.disallow_downgrade {
+                Older::Refuse
+            } else {
+                Older::Allow
+            },
             unchanged_exit_77: false,
         };
         drop(sysroot);

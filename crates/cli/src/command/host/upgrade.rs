@@ -2,12 +2,12 @@
 
 use ostler_deploy::upgrade::{Older, Target};
 
-use crate::context::Context;
-use crate::exit::Exit;
-use crate::grammar::{Example, Verb};
 use super::change::{self, Change};
 use super::options::HostOptions;
 use super::preview;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, Verb};
 
 /// Options of `upgrade`.
 #[derive(clap::Args, Clone, Debug)]
@@ -39,8 +39,14 @@ impl Verb for Upgrade {
     const ALIASES: &'static [&'static str] = &["update"];
     const ABOUT: &'static str = "Deploy the newest commit of what this host follows";
     const EXAMPLES: &'static [Example] = &[
-        Example { call: "upgrade --check", says: "look whether there is something newer" },
-        Example { call: "upgrade --reboot", says: "upgrade and start it" },
+        Example {
+            call: "upgrade --check",
+            says: "look whether there is something newer",
+        },
+        Example {
+            call: "upgrade --reboot",
+            says: "upgrade and start it",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
@@ -51,7 +57,11 @@ impl Verb for Upgrade {
         let change = Change {
             target: Target::Newest,
             steps: change::steps(self.cache_only, self.download_only),
-            older: if self.allow_downgrade { Older::Allow } else { Older::Refuse },
+            older: if self.allow_downgrade {
+                Older::Allow
+            } else {
+                Older::Refuse
+            },
             unchanged_exit_77: self.unchanged_exit_77,
         };
         change::run(context, &self.host, change)

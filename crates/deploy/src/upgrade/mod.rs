@@ -1,11 +1,14 @@
 //! The newest commit of what a deployment follows becomes the next boot.
 //!
-//! Fetching is left to a [`Fetch`], so that this crate neither dials out nor knows how a commit is put together.
+//! Fetching is left to a [`Fetch`], so that this crate neither dials out nor knows how a commit is put together. Before the content of a commit
+//! is fetched, its time, its size and its kernel are looked at: what would fail later is refused while it costs nothing.
 
-use std::error::Error;
+mod before;
+mod fetch;
+mod follow;
 
-use ostler_format::origin::{OriginError, Source};
-use ostler_format::{CommitId, Origin, RefName, Refspec, RemoteName, StaterootName};
+use ostler_format::origin::OriginError;
+use ostler_format::{CommitId, Origin, Refspec, StaterootName};
 use ostler_store::progress::Sink;
 use ostler_store::{RefKey, Repo, StoreError};
 
@@ -13,33 +16,13 @@ use crate::deploy::{self, DeployError, DeployOptions, Deployed};
 use crate::deployment::Deployment;
 use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
+use crate::preflight::PreflightError;
 use crate::staged::{self, Finalization, StageError, StagedDeployment};
 use crate::sysroot::SysrootError;
 
-/// How often one ref may send on to another.
-const MAX_REDIRECTS: usize = 8;
+use follow::Follow;
 
-/// What is to be fetched.
-#[derive(Clone, Copy, Debug)]
-pub struct Want<'a> {
-    /// From where.
-    pub remote: &'a RemoteName,
-    /// Which ref; it moves to the commit that was fetched.
-    pub reference: &'a RefName,
-    /// This commit, in place of the ref's newest.
-    pub commit: Option<CommitId>,
-    /// A commit that is older than this one is refused before its content is fetched, and the ref stays.
-    pub not_older_than: Option<CommitId>,
-}
-
-/// Brings commits into a repository.
-pub trait Fetch {
-    /// Brings a commit whole into the repository, and moves the ref of its remote.
-    ///
-    /// # Errors
-    /// Whatever stopped it; what was fetched so far stays for the next time.
-    fn fetch(&mut self, repo: &Repo, want: &Want<'_>) -> Result<(), Box<dyn Error + Send + Sync>>;
-}
+pub use fetch::{Fetch, FetchError, Want};
 
 /// An upgrade that did not happen; the boot order is the old one.
 #[derive(Debug, thiserror::Error)]
@@ -82,13 +65,16 @@ pub enum UpgradeError {
         /// Both.
         refspec: String,
     },
+    /// What is known of the commit before its content is fetched.
+    #[error("{0}")]
+    Preflight(#[from] PreflightError),
     /// Fetching failed.
     #[error("fetching `{refspec}`: {source}")]
     Fetch {
         /// What should have been fetched.
         refspec: String,
         /// Why not.
-        source: Box<dyn Error + Send + Sync>,
+        source: FetchError,
     },
     /// The commit is older than the one that is deployed.
     #[error(
@@ -105,7 +91,7 @@ pub enum UpgradeError {
         current_timestamp: u64,
     },
     /// Refs send on to each other without an end.
-    #[error("`{refspec}` sends on to another ref more than {MAX_REDIRECTS} times")]
+    #[error("`{refspec}` is one of more than 8 refs that send on to each other")]
     TooManyRedirects {
         /// The last one.
         refspec: String,
@@ -225,7 +211,7 @@ pub fn upgrade(
         .cloned()
         .ok_or(UpgradeError::NoDeployment { stateroot })?;
     let mut follow = Follow::new(&current, options)?;
-    let commit = follow.resolve(lock.repo(), fetch, options, &current)?;
+    let commit = follow.resolve(lock, fetch, options, &current)?;
     let switches = matches!(options.target, Target::Switch { .. });
     if commit == current.id.commit && !switches {
         return Ok(Upgraded::Unchanged);
@@ -254,152 +240,6 @@ pub fn upgrade(
         lock.repo().set_ref(&RefKey::from_refspec(&old), None)?;
     }
     Ok(upgraded)
-}
-
-/// What a new deployment follows.
-struct Follow {
-    origin: Origin,
-    commit: Option<CommitId>,
-    /// The ref that is not needed any more.
-    old_ref: Option<Refspec>,
-}
-
-impl Follow {
-    fn new(current: &Deployment, options: &UpgradeOptions) -> Result<Self, UpgradeError> {
-        let failed = |source| UpgradeError::Origin {
-            deployment: Box::new(current.id.clone()),
-            source,
-        };
-        let nothing = || UpgradeError::NothingFollowed {
-            deployment: Box::new(current.id.clone()),
-        };
-        let mut origin = current
-            .origin
-            .clone()
-            .ok_or_else(nothing)?
-            .without_transient();
-        let followed = origin.refspec().map_err(failed)?;
-        origin
-            .set_unlocked(ostler_format::origin::Unlocked::None)
-            .map_err(failed)?;
-        let (commit, old_ref) = match &options.target {
-            Target::Newest | Target::Commit(_) => {
-                if let Some(state) = origin.unconfigured_state().map_err(failed)? {
-                    return Err(UpgradeError::Unconfigured { state });
-                }
-                let commit = match options.target {
-                    Target::Commit(commit) => Some(commit),
-                    _ => None,
-                };
-                (commit, None)
-            }
-            Target::Switch {
-                refspec,
-                commit,
-                keep_old_ref,
-            } => {
-                let refspec = with_remote_of(refspec, followed.as_ref());
-                if followed.as_ref() == Some(&refspec) && commit.is_none() {
-                    return Err(UpgradeError::SameRef {
-                        refspec: refspec.to_string(),
-                    });
-                }
-                let old_ref = followed
-                    .clone()
-                    .filter(|old| !keep_old_ref && *old != refspec);
-                origin = Origin::new(&Source::Refspec(refspec)).map_err(failed)?;
-                (*commit, old_ref)
-            }
-        };
-        origin.set_override_commit(commit).map_err(failed)?;
-        if origin.refspec().map_err(failed)?.is_none() {
-            return Err(nothing());
-        }
-        Ok(Self {
-            origin,
-            commit,
-            old_ref,
-        })
-    }
-
-    /// Fetches, and follows refs that send on to others.
-    fn resolve(
-        &mut self,
-        repo: &Repo,
-        fetch: &mut dyn Fetch,
-        options: &UpgradeOptions,
-        current: &Deployment,
-    ) -> Result<CommitId, UpgradeError> {
-        let failed = |source| UpgradeError::Origin {
-            deployment: Box::new(current.id.clone()),
-            source,
-        };
-        let not_older_than = (options.older == Older::Refuse).then_some(current.id.commit);
-        let mut refspec = self.origin.refspec().map_err(failed)?;
-        for _ in 0..=MAX_REDIRECTS {
-            let Some(followed) = &refspec else { break };
-            if let Some(remote) = followed
-                .remote
-                .as_ref()
-                .filter(|_| options.steps != Steps::DeployOnly)
-            {
-                let want = Want {
-                    remote,
-                    reference: &followed.name,
-                    commit: self.commit,
-                    not_older_than,
-                };
-                fetch
-                    .fetch(repo, &want)
-                    .map_err(|source| UpgradeError::Fetch {
-                        refspec: followed.to_string(),
-                        source,
-                    })?;
-            }
-            if let Some(commit) = self.commit {
-                repo.set_ref(&RefKey::from_refspec(followed), Some(commit))?;
-                return Ok(commit);
-            }
-            let commit = repo.resolve(&followed.to_string())?;
-            let Some(next) = redirect(repo, commit, followed)? else {
-                return Ok(commit);
-            };
-            self.origin
-                .set_source(&Source::Refspec(next.clone()))
-                .map_err(failed)?;
-            refspec = Some(next);
-        }
-        let refspec = refspec
-            .map(|refspec| refspec.to_string())
-            .unwrap_or_default();
-        Err(UpgradeError::TooManyRedirects { refspec })
-    }
-}
-
-/// A bare ref is one of the remote that was followed so far.
-fn with_remote_of(refspec: &Refspec, followed: Option<&Refspec>) -> Refspec {
-    let remote = refspec.remote.clone().or_else(|| followed?.remote.clone());
-    Refspec {
-        remote,
-        name: refspec.name.clone(),
-    }
-}
-
-/// Returns the ref that a commit without a future names as its successor.
-fn redirect(
-    repo: &Repo,
-    commit: CommitId,
-    followed: &Refspec,
-) -> Result<Option<Refspec>, UpgradeError> {
-    let commit = repo.read_commit(commit)?;
-    let Some(name) = commit.metadata.get_str("ostree.endoflife-rebase") else {
-        return Ok(None);
-    };
-    let name = RefName::new(name).map_err(StoreError::from)?;
-    Ok(Some(Refspec {
-        remote: followed.remote.clone(),
-        name,
-    }))
 }
 
 fn require_newer(repo: &Repo, current: CommitId, new: CommitId) -> Result<(), UpgradeError> {
