@@ -3,6 +3,7 @@
 //! | module | what it has |
 //! |---|---|
 //! | `dir` | [`Dir`]: open, create, link, rename, list, remove; symlinks are never followed unasked |
+//! | `writers` | [`writers()`]: who has a file open for writing |
 //! | `temp_file` | [`TempFile`]: a file without a name until it is complete |
 //! | [`mod@file`] | owner, mode, times, sync of an open file |
 //! | [`xattr`] | extended attributes |
@@ -30,6 +31,7 @@ mod name;
 mod space;
 mod temp_file;
 mod walk;
+mod writers;
 pub mod xattr;
 
 pub use dir::{Access, Dir, Durability, Entries, EntryRef, HardLink};
@@ -37,5 +39,14 @@ pub use error::{Context, FsError, Result};
 pub use metadata::{FileType, Metadata, Timestamp};
 pub use name::{Name, Trusted};
 pub use space::{FileSystemKind, Space};
-pub use temp_file::{LinkOutcome, LinkPolicy, TEMPORARY_PREFIX, TempFile, unique_name};
+pub use temp_file::{
+    LinkOutcome, LinkPolicy, TEMPORARY_PREFIX, TempFile, hard_link_open, unique_name,
+};
 pub use walk::{MAX_DEPTH, Next, Step, Visited, walk};
+pub use writers::{Writers, writers};
+
+/// Returns the user id that the process acts with.
+#[must_use]
+pub fn effective_user() -> u32 {
+    rustix::process::geteuid().as_raw()
+}

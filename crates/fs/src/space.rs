@@ -96,6 +96,14 @@ impl Dir {
         })
     }
 
+    /// Returns what tells this file system from others, also when another one gets its device number: most derive it from their UUID.
+    pub fn file_system_id(&self) -> Result<u64> {
+        on(self, "ask for the file system of", || {
+            rustix::fs::fstatvfs(self.as_fd())
+        })
+        .map(|stat| stat.f_fsid)
+    }
+
     /// Returns the kernel's number of the mount through which this handle was opened, the first field of its line in mountinfo.
     pub fn mount_id(&self) -> Result<u64> {
         use rustix::fs::{AtFlags, StatxFlags};

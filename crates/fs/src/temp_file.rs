@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use rustix::fs::{AtFlags, CWD, OFlags};
 use rustix::io::Errno;
 
-use crate::dir::{Dir, mode_bits};
+use crate::dir::{Dir, HardLink, mode_bits};
 use crate::error::{FsError, Result};
 use crate::name::{self, Name};
 
@@ -150,6 +150,21 @@ fn rename_named(
             rustix::fs::unlinkat(from, temporary, AtFlags::empty())
         }
         result => result,
+    }
+}
+
+/// Gives the inode of an open file one more name, whatever has become of the name that it was opened by.
+///
+/// The refusals that a caller can work around are values, not errors.
+pub fn hard_link_open(file: &File, dir: &Dir, name: impl Name) -> Result<HardLink> {
+    let linked = name::with_name(&name, |name| link_nameless(file.as_fd(), dir, name));
+    match linked {
+        Ok(()) => Ok(HardLink::Linked),
+        Err(Errno::EXIST) => Ok(HardLink::AlreadyExists),
+        Err(Errno::MLINK) => Ok(HardLink::TooManyLinks),
+        Err(Errno::XDEV) => Ok(HardLink::CrossDevice),
+        Err(Errno::PERM | Errno::OPNOTSUPP) => Ok(HardLink::NotPermitted),
+        Err(errno) => Err(dir.failed("link an open file as", &name, errno)),
     }
 }
 
