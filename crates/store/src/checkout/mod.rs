@@ -17,6 +17,8 @@ mod place;
 mod whiteout;
 mod workers;
 
+pub(crate) use cache::CACHE_DIR;
+
 use std::sync::Arc;
 
 use ostler_format::{CommitId, DirEntry, DirMetaId, DirTreeId, FileId, ObjectError};

@@ -19,6 +19,12 @@ use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::object::{USER_META_XATTR, physical_mode};
 
+/// The times that objects get, so that nothing tells when they were made.
+pub(super) const EPOCH: Timestamp = Timestamp {
+    seconds: 0,
+    nanoseconds: 0,
+};
+
 /// The staging side of a transaction; clones share everything.
 #[derive(Clone, Debug)]
 pub(crate) struct Intake {
@@ -95,7 +101,7 @@ impl Intake {
         self.space.give_back(bytes);
     }
 
-    fn enable_verity(&self, path: &str) -> Result<(), StoreError> {
+    pub(super) fn enable_verity(&self, path: &str) -> Result<(), StoreError> {
         let wanted = self.fsverity;
         if wanted == Tristate::No || self.mode == RepoMode::Archive {
             return Ok(());
@@ -128,13 +134,7 @@ impl Intake {
         }
         file::set_mode(temp.file(), physical_mode(self.mode, header)?)?;
         if self.mode != RepoMode::Archive {
-            file::set_times(
-                temp.file(),
-                Timestamp {
-                    seconds: 0,
-                    nanoseconds: 0,
-                },
-            )?;
+            file::set_times(temp.file(), EPOCH)?;
         }
         Ok(())
     }
@@ -160,6 +160,9 @@ impl Intake {
             temp.file()
                 .write_all_at(&bytes, 0)
                 .map_err(|e| StoreError::io(name.to_string(), e))?;
+            if self.mode == RepoMode::BareUser {
+                file::set_times(temp.file(), EPOCH)?;
+            }
             self.link_temp(temp, name, LinkPolicy::KeepExisting)?;
         }
         self.count_content(0);

@@ -5,9 +5,11 @@
 //! after it leaves objects that no ref names yet. The methods that write objects take `&self` and may be called from
 //! several threads.
 
+mod adopt;
 mod content_file;
 mod intake;
 mod publish;
+mod small;
 mod space;
 mod staging;
 mod write;
@@ -16,13 +18,16 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ostler_format::{CommitId, ObjectKind, ObjectName};
+use ostler_format::{CommitId, DirTree, DirTreeId, ObjectKind, ObjectName};
 use ostler_fs::{Dir, Trusted};
 
+pub(crate) use adopt::Adoption;
 pub(crate) use content_file::{ContentFile, Hashing};
 pub(crate) use intake::Intake;
+pub(crate) use small::Scratch;
 pub use space::format_size;
 pub use write::ContentWriter;
+pub(crate) use write::SMALL_CONTENT;
 
 use crate::error::StoreError;
 use crate::lock::RepoLock;
@@ -150,6 +155,18 @@ impl<'r> Transaction<'r> {
         self.repo.read_metadata_optional(name)
     }
 
+    /// Reads and parses a directory listing, staged or not.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectMissing`], [`StoreError::Malformed`].
+    pub fn read_dirtree(&self, id: DirTreeId) -> Result<DirTree, StoreError> {
+        let name = ObjectName::new(id.checksum(), ObjectKind::DirTree);
+        let bytes = self
+            .read_metadata_optional(&name)?
+            .ok_or(StoreError::ObjectMissing { name })?;
+        DirTree::parse(&bytes).map_err(|source| StoreError::Malformed { name, source })
+    }
+
     /// Opens a content object, staged or not.
     ///
     /// # Errors
@@ -184,12 +201,23 @@ impl<'r> Transaction<'r> {
         self.intake.space.left()
     }
 
-    /// Counts a content object whose id a cache knew.
+    /// Bytes that the object takes on disk, staged or not.
+    pub(crate) fn stored_bytes(&self, name: &ObjectName) -> Result<u64, StoreError> {
+        if self.intake.staging.contains(name) {
+            let path = name.loose_path(self.repo.mode().storage_form());
+            return Ok(self.intake.staging.dir.metadata(Trusted(&path))?.size);
+        }
+        for repo in self.repo.chain() {
+            let path = name.loose_path(repo.mode().storage_form());
+            if let Some(stat) = repo.objects().metadata_optional(Trusted(&path))? {
+                return Ok(stat.size);
+            }
+        }
+        Err(StoreError::ObjectMissing { name: *name })
+    }
+
+    /// Counts a content object whose id a cache knew; such objects are not among those given.
     pub(crate) fn count_cache_hit(&self) {
-        self.intake
-            .counters
-            .content_total
-            .fetch_add(1, Ordering::Relaxed);
         self.intake
             .counters
             .cache_hits

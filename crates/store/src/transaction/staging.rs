@@ -1,7 +1,8 @@
 //! The directory in which a transaction gathers its objects before they join the repository.
 //!
 //! `tmp/staging-<boot id>-<random>/xx/….<ext>`, guarded by an OFD lock on `tmp/staging-<boot id>-<random>-lock`. Only
-//! whole files are linked into it, so what a killed process left is used by the next one of the same boot. After a
+//! whole files are linked into it, so what a killed process left is used by the next one of the same boot (but for files that
+//! have other names, too: they are not the repository's alone). After a
 //! reboot nothing tells which data had reached the disk: such a leftover is removed, never used.
 
 use std::collections::HashSet;
@@ -10,7 +11,7 @@ use std::hash::BuildHasher;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use ostler_format::{ObjectName, StorageForm};
+use ostler_format::{ObjectKind, ObjectName, StorageForm};
 use ostler_fs::lock::{FileLock, LockMode, Timeout};
 use ostler_fs::{Dir, FileType, file};
 
@@ -75,11 +76,20 @@ impl Staging {
             let Some(prefix_name) = prefix.str_name().filter(|n| n.len() == 2) else {
                 continue;
             };
-            for entry in dir.open_dir(prefix_name)?.entries()?.iter() {
+            let objects = dir.open_dir(prefix_name)?;
+            for entry in objects.entries()?.iter() {
                 let Some(rest) = entry.str_name() else {
                     continue;
                 };
-                staged.extend(ObjectName::from_loose_names(prefix_name, rest, form));
+                let Ok(name) = ObjectName::from_loose_names(prefix_name, rest, form) else {
+                    continue;
+                };
+                // A file that another name still leads to may have been changed since it was linked in.
+                if name.kind == ObjectKind::File && objects.metadata(entry.c_name())?.nlink > 1 {
+                    objects.unlink(entry.c_name())?;
+                } else {
+                    staged.insert(name);
+                }
             }
         }
         Ok(Self {
