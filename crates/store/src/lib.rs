@@ -10,6 +10,7 @@
 //! | [`remote`] | the places that it pulls from |
 //! | [`serve`] | which of its files are sent over HTTP |
 //! | [`summary`] | the list of refs that a server publishes |
+//! | [`tree`], [`commit`](mod@commit) | trees in the making; a new commit |
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
 //! | [`reachable`], [`prune`](mod@prune), [`fsck`](mod@fsck) | what commits need; deleting the rest; checking it |
 //! | [`diff`](mod@diff) | what differs between two trees |
@@ -18,6 +19,7 @@
 
 pub mod bindings;
 pub mod checkout;
+pub mod commit;
 pub mod config;
 pub mod diff;
 mod error;
@@ -36,6 +38,7 @@ pub mod repo;
 pub mod serve;
 pub mod summary;
 pub mod transaction;
+pub mod tree;
 
 pub use config::RepoConfig;
 pub use error::StoreError;

@@ -1,0 +1,1 @@
+//! Claims on records, seals and the database file.
