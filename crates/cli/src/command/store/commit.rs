@@ -1,9 +1,27 @@
 //! `commit`: a new commit from directories and other commits.
 
-use std::path::PathBuf;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 
-use crate::command::values::{parse_boolean, parse_key_value};
-use crate::grammar::RepoOption;
+use anyhow::{Context as _, bail};
+use jiff::Zoned;
+use ostler_format::{Checksum, CommitId, Metadata, Refspec, Value};
+use ostler_store::commit::{self, Bindings, CommitRequest, Committed, Parent, Source};
+use ostler_store::tree::{
+    Hardlinks, IndexUse, Modifier, SkipList, Sources, StatOverrides, TreeOptions,
+};
+use ostler_store::{RefKey, Repo, TransactionOptions};
+
+use super::commit_message;
+use crate::command::values::parse_boolean;
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::{self, WithHint as _};
+use crate::text::date;
+
+/// The longest file of stat overrides, paths to skip or text of a commit that is read.
+const MAX_FILE: u64 = 16 << 20;
 
 /// Options of `commit`.
 #[derive(clap::Args, Clone, Debug)]
@@ -56,7 +74,10 @@ pub(crate) struct Commit {
     /// Trust hard links into the repository entirely; implies --link-checkout-speedup
     #[arg(short = 'I', long, help_heading = "Sources")]
     pub(crate) devino_canonical: bool,
-    /// Delete the source directories while they are committed
+    /// Read every file, also those that are known not to have changed since the last commit
+    #[arg(long, help_heading = "Sources")]
+    pub(crate) no_index: bool,
+    /// Remove the source directories once they are committed
     #[arg(long, help_heading = "Sources")]
     pub(crate) consume: bool,
     /// Directory to commit (defaults to the current one)
@@ -65,10 +86,10 @@ pub(crate) struct Commit {
 
     /// Own all files with this user id
     #[arg(long, value_name = "UID", help_heading = "Content")]
-    pub(crate) owner_uid: Option<u32>,
+    pub(crate) owner_uid: Option<i32>,
     /// Own all files with this group id
     #[arg(long, value_name = "GID", help_heading = "Content")]
-    pub(crate) owner_gid: Option<u32>,
+    pub(crate) owner_gid: Option<i32>,
     /// Owner 0:0, no mode bits beyond 0755, no xattrs
     #[arg(long, help_heading = "Content")]
     pub(crate) canonical_permissions: bool,
@@ -78,7 +99,7 @@ pub(crate) struct Commit {
     /// Leave extended attributes out
     #[arg(long, help_heading = "Content")]
     pub(crate) no_xattrs: bool,
-    /// File of mode changes: `MODE PATH` adds bits, `=MODE PATH` sets them
+    /// File of mode changes: `+BITS PATH` adds bits, `=MODE PATH` sets them, both decimal
     #[arg(long, value_name = "PATH", help_heading = "Content")]
     pub(crate) statoverride: Option<PathBuf>,
     /// File of paths to leave out, one a line
@@ -86,17 +107,17 @@ pub(crate) struct Commit {
     pub(crate) skip_list: Option<PathBuf>,
 
     /// Add a string to the metadata (repeatable)
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, help_heading = "Metadata")]
-    pub(crate) add_metadata_string: Vec<(String, String)>,
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Metadata")]
+    pub(crate) add_metadata_string: Vec<String>,
     /// Add a value in GVariant's text form to the metadata (repeatable)
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, help_heading = "Metadata")]
-    pub(crate) add_metadata: Vec<(String, String)>,
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Metadata")]
+    pub(crate) add_metadata: Vec<String>,
     /// Take this key's value over from the parent (repeatable)
     #[arg(long, value_name = "KEY", help_heading = "Metadata")]
     pub(crate) keep_metadata: Vec<String>,
     /// Add a string to the detached metadata (repeatable)
-    #[arg(long, value_name = "KEY=VALUE", value_parser = parse_key_value, help_heading = "Metadata")]
-    pub(crate) add_detached_metadata_string: Vec<(String, String)>,
+    #[arg(long, value_name = "KEY=VALUE", help_heading = "Metadata")]
+    pub(crate) add_detached_metadata_string: Vec<String>,
     /// Bind the commit to another ref, too (repeatable)
     #[arg(long, value_name = "BRANCH", help_heading = "Metadata")]
     pub(crate) bind_ref: Vec<String>,
@@ -109,4 +130,385 @@ pub(crate) struct Commit {
     /// Record the sizes of all objects
     #[arg(long, help_heading = "Metadata")]
     pub(crate) generate_sizes: bool,
+
+    /// Not supported yet
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub(crate) selinux_policy: Option<PathBuf>,
+    /// Not supported yet
+    #[arg(short = 'P', long, hide = true)]
+    pub(crate) selinux_policy_from_base: bool,
+    /// Not supported yet
+    #[arg(long, value_name = "EPOCH", hide = true)]
+    pub(crate) selinux_labeling_epoch: Option<String>,
+    /// Not supported yet
+    #[arg(long, hide = true)]
+    pub(crate) tar_autocreate_parents: bool,
+    /// Not supported yet
+    #[arg(long, value_name = "REGEX,REPLACEMENT", hide = true)]
+    pub(crate) tar_pathname_filter: Option<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "KEY-ID", hide = true)]
+    pub(crate) gpg_sign: Vec<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "HOMEDIR", hide = true)]
+    pub(crate) gpg_homedir: Option<PathBuf>,
+    /// Not supported yet
+    #[arg(long, value_name = "KEY_ID", hide = true)]
+    pub(crate) sign: Vec<String>,
+    /// Not supported yet
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(crate) sign_from_file: Vec<PathBuf>,
+    /// Not supported yet
+    #[arg(long, value_name = "NAME", hide = true)]
+    pub(crate) sign_type: Option<String>,
+    /// Not supported yet
+    #[arg(long, hide = true)]
+    pub(crate) generate_composefs_metadata: bool,
+    /// As --fsync=false
+    #[arg(long, hide = true)]
+    pub(crate) disable_fsync: bool,
+}
+
+impl Verb for Commit {
+    const NAME: &'static str = "commit";
+    const ABOUT: &'static str = "Make a commit of directories and other commits";
+    const OPERANDS: &'static str = "[PATH]";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "commit --repo=repo -b os/stable -s 'release 12' --tree=dir=rootfs",
+            says: "commit the directory rootfs, owners, modes and xattrs with it",
+        },
+        Example {
+            call: "commit --repo=repo -b os/stable --canonical-permissions rootfs",
+            says: "commit what an ordinary user built as if root owned it",
+        },
+        Example {
+            call: "commit --repo=repo -b os/extra --base=os/stable --tree=dir=extra",
+            says: "lay a directory over an existing commit",
+        },
+        Example {
+            call: "commit --repo=repo -b os/stable --consume rootfs",
+            says: "move the directory into the repository; on one file system nothing is copied",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        self.refuse_unsupported()?;
+        let repo = self.repo.open(context)?;
+        let request = self.request(&repo)?;
+        let sink = context.sink();
+        let committed =
+            commit::commit(&repo, request, sink.as_ref()).map_err(|error| match error.hint() {
+                Some(hint) => report::hinted(error.to_string(), hint),
+                None => error.into(),
+            })?;
+        drop(sink);
+        if committed.sources_kept > 0 {
+            context.printer.warning(format_args!(
+                "{} files changed while they were committed, and stay where they were",
+                committed.sources_kept
+            ));
+        }
+        self.print(context, &committed)?;
+        Ok(Exit::Done)
+    }
+}
+
+impl Commit {
+    /// Refuses what asks for a part of the program that does not exist.
+    fn refuse_unsupported(&self) -> anyhow::Result<()> {
+        let asked = [
+            ("--selinux-policy", self.selinux_policy.is_some(), LABELS),
+            (
+                "--selinux-policy-from-base",
+                self.selinux_policy_from_base,
+                LABELS,
+            ),
+            (
+                "--selinux-labeling-epoch",
+                self.selinux_labeling_epoch.is_some(),
+                LABELS,
+            ),
+            ("--tar-autocreate-parents", self.tar_autocreate_parents, TAR),
+            (
+                "--tar-pathname-filter",
+                self.tar_pathname_filter.is_some(),
+                TAR,
+            ),
+            ("--gpg-sign", !self.gpg_sign.is_empty(), SIGN),
+            ("--gpg-homedir", self.gpg_homedir.is_some(), SIGN),
+            ("--sign", !self.sign.is_empty(), SIGN),
+            ("--sign-from-file", !self.sign_from_file.is_empty(), SIGN),
+            ("--sign-type", self.sign_type.is_some(), SIGN),
+            (
+                "--generate-composefs-metadata",
+                self.generate_composefs_metadata,
+                "this program does not make composefs digests",
+            ),
+        ];
+        for (option, is_asked, reason) in asked {
+            if is_asked {
+                bail!("{option} is not supported: {reason}");
+            }
+        }
+        Ok(())
+    }
+
+    fn request(&self, repo: &Repo) -> anyhow::Result<CommitRequest> {
+        let branch = self.branch.as_deref().map(parse_branch).transpose()?;
+        if branch.is_none() && !self.orphan {
+            bail!("A branch must be specified with --branch, or use --orphan");
+        }
+        let (subject, body) = self.message()?;
+        Ok(CommitRequest {
+            branch,
+            parent: self.parent()?,
+            subject,
+            body,
+            timestamp: self.timestamp()?,
+            base: self
+                .base
+                .as_deref()
+                .map(|rev| repo.resolve(rev))
+                .transpose()?,
+            sources: self.sources(repo)?,
+            tree: self.tree_options()?,
+            metadata: self.metadata()?,
+            keep_metadata: self.keep_metadata.clone(),
+            detached_metadata: strings(&self.add_detached_metadata_string)?,
+            bindings: match self.no_bindings {
+                true => Bindings::None,
+                false => Bindings::BranchAnd(self.bind_ref.clone()),
+            },
+            bootable: self.bootable,
+            skip_if_unchanged: self.skip_if_unchanged,
+            durability: TransactionOptions {
+                fsync: match self.disable_fsync {
+                    true => Some(false),
+                    false => self.fsync,
+                },
+                ..TransactionOptions::default()
+            },
+        })
+    }
+
+    fn parent(&self) -> anyhow::Result<Parent> {
+        Ok(match self.parent.as_deref() {
+            Some("none") => Parent::None,
+            Some(text) => match Checksum::from_hex(text) {
+                Ok(checksum) => Parent::Commit(CommitId::new(checksum)),
+                Err(_) => bail!("Invalid rev {text}"),
+            },
+            None if self.orphan => Parent::None,
+            None => Parent::Branch,
+        })
+    }
+
+    fn message(&self) -> anyhow::Result<(String, String)> {
+        if self.editor {
+            return commit_message::edit(self.branch.as_deref());
+        }
+        let body = match &self.body_file {
+            Some(path) => read_file(path)?,
+            None => self.body.clone().unwrap_or_default(),
+        };
+        Ok((self.subject.clone().unwrap_or_default(), body))
+    }
+
+    /// Seconds since 1970; earlier ones wrap, as libostree writes them.
+    fn timestamp(&self) -> anyhow::Result<u64> {
+        let seconds = match &self.timestamp {
+            Some(text) => date::parse(text, &Zoned::now())
+                .with_context(|| format!("Could not parse '{text}'"))?,
+            None => match std::env::var_os("SOURCE_DATE_EPOCH") {
+                Some(text) => parse_source_date_epoch(&text.to_string_lossy())?,
+                None => Zoned::now().timestamp().as_second(),
+            },
+        };
+        Ok(seconds.cast_unsigned())
+    }
+
+    fn sources(&self, repo: &Repo) -> anyhow::Result<Vec<Source>> {
+        if self.tree.is_empty() {
+            let path = self.path.clone().unwrap_or_else(|| PathBuf::from("."));
+            return Ok(vec![Source::Dir(path)]);
+        }
+        self.tree
+            .iter()
+            .map(|tree| match tree.split_once('=') {
+                None => bail!("Missing type in tree specification '{tree}'"),
+                Some(("dir", path)) => Ok(Source::Dir(PathBuf::from(path))),
+                Some(("ref", rev)) => Ok(Source::Commit(repo.resolve(rev)?)),
+                Some(("tar", _)) => bail!("--tree=tar= is not supported: {TAR}"),
+                Some((kind, _)) => bail!("Invalid tree type specification '{kind}'"),
+            })
+            .collect()
+    }
+
+    fn tree_options(&self) -> anyhow::Result<TreeOptions> {
+        let stat_overrides = match &self.statoverride {
+            Some(path) => StatOverrides::parse(&read_file(path)?)
+                .with_context(|| format!("`{}`", path.display()))?,
+            None => StatOverrides::default(),
+        };
+        let skip_list = match &self.skip_list {
+            Some(path) => SkipList::parse(&read_file(path)?),
+            None => SkipList::default(),
+        };
+        Ok(TreeOptions {
+            modifier: Modifier {
+                owner_uid: self.owner_uid.and_then(|id| u32::try_from(id).ok()),
+                owner_gid: self.owner_gid.and_then(|id| u32::try_from(id).ok()),
+                ro_executables: self.mode_ro_executables,
+                canonical_permissions: self.canonical_permissions,
+                no_xattrs: self.no_xattrs,
+                stat_overrides,
+                skip_list,
+            },
+            hardlinks: match (self.devino_canonical, self.link_checkout_speedup) {
+                (true, _) => Hardlinks::Trust,
+                (false, true) => Hardlinks::Recognise,
+                (false, false) => Hardlinks::Read,
+            },
+            sources: match self.consume {
+                true => Sources::Consume,
+                false => Sources::Keep,
+            },
+            index: match self.no_index {
+                true => IndexUse::Never,
+                false => IndexUse::WhereSafe,
+            },
+            sizes: self.generate_sizes,
+        })
+    }
+
+    fn metadata(&self) -> anyhow::Result<Metadata> {
+        let mut metadata = strings(&self.add_metadata_string)?;
+        for text in &self.add_metadata {
+            let (key, value) = split_pair(text)?;
+            let value =
+                Value::parse_text(None, value).with_context(|| format!("Parsing {text}"))?;
+            metadata.push(key, value);
+        }
+        Ok(metadata)
+    }
+
+    fn print(&self, context: &Context, committed: &Committed) -> anyhow::Result<()> {
+        if !self.table_output {
+            context.printer.line(committed.id)?;
+            return Ok(());
+        }
+        let stats = committed.stats;
+        context.printer.line(format_args!(
+            "Commit: {}\n\
+             Metadata Total: {}\n\
+             Metadata Written: {}\n\
+             Content Total: {}\n\
+             Content Written: {}\n\
+             Content Cache Hits: {}\n\
+             Content Bytes Written: {}",
+            committed.id,
+            stats.metadata_objects_total,
+            stats.metadata_objects_written,
+            stats.content_objects_total,
+            stats.content_objects_written,
+            stats.content_cache_hits,
+            stats.content_bytes_written
+        ))?;
+        Ok(())
+    }
+}
+
+const LABELS: &str = "this program does not label files from an SELinux policy";
+const TAR: &str = "this program does not read tar archives";
+const SIGN: &str = "this program does not sign";
+
+/// Parses a branch; what could be taken for a commit is refused.
+fn parse_branch(text: &str) -> anyhow::Result<RefKey> {
+    let refspec = Refspec::parse(text).map_err(|_| anyhow::anyhow!("Invalid refspec {text}"))?;
+    if Checksum::from_hex(text).is_ok() {
+        bail!("Rev name '{text}' looks like a checksum");
+    }
+    Ok(RefKey::from_refspec(&refspec))
+}
+
+fn split_pair(text: &str) -> anyhow::Result<(&str, &str)> {
+    let Some((key, value)) = text.split_once('=') else {
+        bail!("Missing '=' in KEY=VALUE metadata '{text}'");
+    };
+    if key.is_empty() {
+        bail!("Empty metadata key");
+    }
+    Ok((key, value))
+}
+
+fn strings(pairs: &[String]) -> anyhow::Result<Metadata> {
+    let mut metadata = Metadata::new();
+    for text in pairs {
+        let (key, value) = split_pair(text)?;
+        metadata.push(key, value);
+    }
+    Ok(metadata)
+}
+
+/// Parses what `strtoll` takes: white space, a sign, digits, and whatever follows them.
+fn parse_source_date_epoch(text: &str) -> anyhow::Result<i64> {
+    let number = text.trim_start();
+    let digits_from = usize::from(number.starts_with(['+', '-']));
+    let digits = number[digits_from..]
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(number.len() - digits_from);
+    if digits == 0 {
+        bail!("Failed to convert SOURCE_DATE_EPOCH");
+    }
+    match number[..digits_from + digits].parse() {
+        Ok(seconds) => Ok(seconds),
+        Err(_) => bail!("Parsing SOURCE_DATE_EPOCH: Numerical result out of range"),
+    }
+}
+
+fn read_file(path: &Path) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let file =
+        std::fs::File::open(path).with_context(|| format!("opening `{}`", path.display()))?;
+    let length = file
+        .take(MAX_FILE + 1)
+        .read_to_string(&mut text)
+        .with_context(|| format!("reading `{}`", path.display()))?;
+    if length as u64 > MAX_FILE {
+        return Err(anyhow::anyhow!("`{}` is too long", path.display()))
+            .with_hint(|| format!("the limit is {MAX_FILE} bytes"));
+    }
+    Ok(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_epoch_is_taken_as_strtoll_takes_it() {
+        for (text, seconds) in [("77", 77), (" -3", -3), ("5x", 5), ("+9", 9)] {
+            assert_eq!(parse_source_date_epoch(text).unwrap(), seconds, "{text}");
+        }
+        for (text, word) in [
+            ("", "convert"),
+            ("xx", "convert"),
+            ("-", "convert"),
+            ("12345678901234567890", "range"),
+        ] {
+            let error = parse_source_date_epoch(text).unwrap_err().to_string();
+            assert!(error.contains(word), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_branch_that_looks_like_a_commit_is_refused() {
+        assert!(parse_branch(&"0".repeat(64)).is_err());
+        assert!(parse_branch("bad ref").is_err() && parse_branch("a^").is_err());
+        assert_eq!(
+            parse_branch("origin:os/a").unwrap().to_string(),
+            "origin:os/a"
+        );
+    }
 }

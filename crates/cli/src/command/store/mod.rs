@@ -4,6 +4,7 @@ pub(crate) mod cat;
 pub(crate) mod checkout;
 pub(crate) mod checksum;
 pub(crate) mod commit;
+mod commit_message;
 pub(crate) mod config;
 pub(crate) mod diff;
 pub(crate) mod fsck;
@@ -29,6 +30,7 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<cat::Cat>(),
     verb::<checkout::Checkout>(),
     verb::<checksum::Checksum>(),
+    verb::<commit::Commit>(),
     verb::<config::Config>(),
     verb::<diff::Diff>(),
     verb::<fsck::Fsck>(),
