@@ -9,6 +9,7 @@
 //! | [`mod@pull`] | commits from remotes and from other repositories |
 //! | [`remote`] | the places that it pulls from |
 //! | [`serve`] | which of its files are sent over HTTP |
+//! | [`delta`] | the static deltas that it has |
 //! | [`summary`] | the list of refs that a server publishes |
 //! | [`tree`], [`commit`](mod@commit) | trees in the making; a new commit |
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
@@ -21,6 +22,7 @@ pub mod bindings;
 pub mod checkout;
 pub mod commit;
 pub mod config;
+pub mod delta;
 pub mod diff;
 mod error;
 pub mod fsck;

@@ -1,9 +1,14 @@
 //! The summary: the list of a repository's refs that a server publishes and a client reads first.
 
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ostler_format::{CommitId, Metadata, ObjectKind, ObjectName, Summary, SummaryRef, Value};
+use ostler_format::{
+    Checksum, CommitId, KeyFile, Metadata, ObjectKind, ObjectName, Summary, SummaryRef, Value,
+};
 
+use crate::config::ConfigError;
+use crate::delta::DeltaEntry;
 use crate::error::StoreError;
 use crate::refs::RefKey;
 use crate::repo::Repo;
@@ -13,13 +18,17 @@ pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
 
 /// Lists the local refs (and those of mirrored collections) and replaces `summary` with it.
 ///
-/// `extra` is added to the summary's own keys. A signature of the old summary is removed first: a client must never
+/// `extra` is added to the summary's own keys. The indexes of static deltas are written first, and from then on the
+/// repository's `config` says that they are kept up, so that clients look for deltas there. A signature of the old summary is removed first: a client must never
 /// see a summary with the signature of another.
 ///
 /// # Errors
 /// [`StoreError::ObjectMissing`] if a ref points to a commit that is not here; the old summary stays then.
 pub fn regenerate(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
-    let summary = build(repo, extra, SystemTime::now())?;
+    let deltas = crate::delta::list(repo)?;
+    let summary = build(repo, extra, &deltas, SystemTime::now())?;
+    crate::delta::reindex(repo, &deltas)?;
+    promise_indexes(repo)?;
     repo.dir().unlink_optional("summary.sig")?;
     repo.replace_file(
         repo.dir(),
@@ -38,7 +47,28 @@ pub fn read_bytes(repo: &Repo) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(repo.dir().read_optional("summary", MAX_SUMMARY_SIZE)?)
 }
 
-fn build(repo: &Repo, extra: &Metadata, now: SystemTime) -> Result<Summary, StoreError> {
+/// Sets `core.indexed-deltas`.
+fn promise_indexes(repo: &Repo) -> Result<(), StoreError> {
+    // Read anew: another process may have added a remote since the repository was opened.
+    let text = repo.dir().read("config", KeyFile::MAX_BYTES as u64)?;
+    let mut file = KeyFile::parse(&text).map_err(ConfigError::from)?;
+    let set = file
+        .boolean("core", "indexed-deltas")
+        .map_err(ConfigError::from)?;
+    if set != Some(true) {
+        file.set_boolean("core", "indexed-deltas", true)
+            .map_err(ConfigError::from)?;
+        repo.replace_file(repo.dir(), "config", &file.to_bytes(), repo.durability())?;
+    }
+    Ok(())
+}
+
+fn build(
+    repo: &Repo,
+    extra: &Metadata,
+    deltas: &BTreeMap<DeltaEntry, Checksum>,
+    now: SystemTime,
+) -> Result<Summary, StoreError> {
     let mut refs = Vec::new();
     for (key, id) in repo.list_refs(None)? {
         if let RefKey::Head(name) = key {
@@ -48,6 +78,16 @@ fn build(repo: &Repo, extra: &Metadata, now: SystemTime) -> Result<Summary, Stor
     let config = repo.config();
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
     let mut metadata = extra.clone();
+    let without_deltas = config
+        .file()
+        .boolean("core", "no-deltas-in-summary")
+        .map_err(ConfigError::from)?;
+    if !deltas.is_empty() && without_deltas != Some(true) {
+        let deltas = deltas
+            .iter()
+            .map(|(entry, superblock)| (*entry, *superblock));
+        metadata.insert("ostree.static-deltas", crate::delta::to_value(deltas));
+    }
     metadata.insert(
         "ostree.summary.last-modified",
         Value::from(seconds.swap_bytes()),
@@ -57,14 +97,7 @@ fn build(repo: &Repo, extra: &Metadata, now: SystemTime) -> Result<Summary, Stor
         "ostree.summary.tombstone-commits",
         Value::from(config.tombstone_commits),
     );
-    if config
-        .file()
-        .boolean("core", "indexed-deltas")
-        .map_err(crate::config::ConfigError::from)?
-        == Some(true)
-    {
-        metadata.insert("ostree.summary.indexed-deltas", Value::from(true));
-    }
+    metadata.insert("ostree.summary.indexed-deltas", Value::from(true));
     if let Some(id) = &config.collection_id {
         metadata.insert("ostree.summary.collection-id", Value::from(id.as_str()));
     }

@@ -44,8 +44,8 @@ pub(crate) struct Add {
     #[arg(value_name = "NAME", required = true)]
     pub(crate) name: String,
     /// Where it is; `mirrorlist=` before it means a list of such URLs
-    #[arg(value_name = "URL", required = true)]
-    pub(crate) url: String,
+    #[arg(value_name = "URL", required_unless_present = "custom_backend")]
+    pub(crate) url: Option<String>,
     /// Refs to pull where none is named
     #[arg(value_name = "BRANCH")]
     pub(crate) branches: Vec<String>,
@@ -80,9 +80,12 @@ impl Add {
     /// Returns what is written about the remote, in order.
     fn keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
         let text = |value: &str| RemoteValue::Text(value.to_owned());
-        let mut keys = match self.url.strip_prefix("metalink=") {
-            Some(_) => anyhow::bail!("metalinks are not supported: `{}`", self.url),
-            None => vec![("url".to_owned(), text(&self.url))],
+        let mut keys = match &self.url {
+            Some(url) if url.starts_with("metalink=") => {
+                anyhow::bail!("metalinks are not supported: `{url}`")
+            }
+            Some(url) => vec![("url".to_owned(), text(url))],
+            None => Vec::new(),
         };
         if !self.branches.is_empty() {
             keys.push((

@@ -1,0 +1,195 @@
+//! The deltas that a repository has, and the files that tell clients of them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ostler_format::{Checksum, Metadata, Value};
+use ostler_fs::{Dir, Entries, FileType};
+
+use crate::error::StoreError;
+use crate::repo::Repo;
+
+const DELTAS: &str = "deltas";
+const INDEXES: &str = "delta-indexes";
+const KEY: &str = "ostree.static-deltas";
+/// The largest superblock that is read; it holds the small parts themselves.
+const MAX_SUPERBLOCK: u64 = ostler_format::MAX_METADATA_SIZE;
+
+/// A static delta.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeltaEntry {
+    /// The commit that it leads to.
+    pub to: Checksum,
+    /// The commit that it starts from; `None` for one that needs nothing.
+    pub from: Option<Checksum>,
+}
+
+impl DeltaEntry {
+    /// Parses the two parts of its path below `deltas/`.
+    fn from_names(prefix: &str, rest: &str) -> Option<Self> {
+        let whole = format!("{prefix}{rest}");
+        let parse = |text| Checksum::from_delta_name(text).ok();
+        match whole.split_once('-') {
+            Some((from, to)) => Some(Self {
+                from: Some(parse(from)?),
+                to: parse(to)?,
+            }),
+            None => Some(Self {
+                from: None,
+                to: parse(&whole)?,
+            }),
+        }
+    }
+
+    /// The key under which the summary has it: `TO` or `FROM-TO`, in hexadecimal digits.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self.from {
+            Some(from) => format!("{from}-{}", self.to),
+            None => self.to.to_string(),
+        }
+    }
+}
+
+/// Lists the deltas of a repository with the checksums of their superblocks.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub fn list(repo: &Repo) -> Result<BTreeMap<DeltaEntry, Checksum>, StoreError> {
+    let mut found = BTreeMap::new();
+    let Some(deltas) = repo.dir().open_dir_beneath_optional(DELTAS)? else {
+        return Ok(found);
+    };
+    for (prefix, folder) in folders(&deltas)? {
+        for (rest, delta) in folders(&folder)? {
+            let Some(entry) = DeltaEntry::from_names(&prefix, &rest) else {
+                continue;
+            };
+            if let Some(bytes) = delta.read_optional("superblock", MAX_SUPERBLOCK)? {
+                found.insert(entry, Checksum::of(&bytes));
+            }
+        }
+    }
+    Ok(found)
+}
+
+/// Writes an index for each commit that a delta leads to, and removes the others.
+///
+/// Each index appears whole; a crash leaves some of them old.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub(crate) fn reindex(
+    repo: &Repo,
+    deltas: &BTreeMap<DeltaEntry, Checksum>,
+) -> Result<(), StoreError> {
+    let mut by_target: BTreeMap<Checksum, Vec<(DeltaEntry, Checksum)>> = BTreeMap::new();
+    for (entry, superblock) in deltas {
+        by_target
+            .entry(entry.to)
+            .or_default()
+            .push((*entry, *superblock));
+    }
+    remove_stale(repo, &by_target.keys().copied().collect())?;
+    for (target, deltas) in by_target {
+        let name = target.to_delta_name();
+        let folder = repo
+            .dir()
+            .create_dir_all(format!("{INDEXES}/{}", &name[..2]), 0o775)?;
+        let mut index = Metadata::new();
+        index.push(KEY, to_value(deltas));
+        let file = format!("{}.index", &name[2..]);
+        repo.replace_file(&folder, &file, &index.to_bytes()?, repo.durability())?;
+    }
+    Ok(())
+}
+
+/// Returns the map that summaries and indexes have: key of the delta to checksum of its superblock.
+pub(crate) fn to_value(deltas: impl IntoIterator<Item = (DeltaEntry, Checksum)>) -> Value {
+    let mut map = Metadata::new();
+    for (entry, superblock) in deltas {
+        map.push(entry.key(), Value::Bytes(superblock.as_bytes().to_vec()));
+    }
+    map.into_hash_order().to_value()
+}
+
+fn remove_stale(repo: &Repo, targets: &BTreeSet<Checksum>) -> Result<(), StoreError> {
+    let Some(indexes) = repo.dir().open_dir_beneath_optional(INDEXES)? else {
+        return Ok(());
+    };
+    for (prefix, folder) in folders(&indexes)? {
+        for entry in folder.entries()?.iter() {
+            let Some(name) = entry.str_name() else {
+                continue;
+            };
+            let target = name
+                .strip_suffix(".index")
+                .and_then(|rest| Checksum::from_delta_name(&format!("{prefix}{rest}")).ok());
+            if target.is_some_and(|target| !targets.contains(&target)) {
+                folder.unlink_optional(name)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn folders(dir: &Dir) -> Result<Vec<(String, Dir)>, StoreError> {
+    let entries: Entries = dir.entries()?;
+    let mut found = Vec::new();
+    for entry in entries
+        .iter()
+        .filter(|entry| entry.file_type == FileType::Directory)
+    {
+        if let Some(name) = entry.str_name() {
+            found.push((name.to_owned(), dir.open_dir(name)?));
+        }
+    }
+    Ok(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mode::RepoMode;
+
+    #[test]
+    fn an_index_follows_the_deltas_that_are_there() {
+        let dir = tempfile::tempdir().unwrap();
+        let repo = Repo::create(dir.path().join("repo"), RepoMode::Archive, None).unwrap();
+        let (from, to) = (Checksum::of(b"from"), Checksum::of(b"to"));
+        let (from_name, to_name) = (from.to_delta_name(), to.to_delta_name());
+        let folder = |name: String| {
+            let path = repo.path().join("deltas").join(&name[..2]).join(&name[2..]);
+            std::fs::create_dir_all(&path).unwrap();
+            std::fs::write(path.join("superblock"), &name).unwrap();
+            path
+        };
+        folder(to_name.clone());
+        let second = folder(format!("{from_name}-{to_name}"));
+        let index = repo.path().join(format!(
+            "delta-indexes/{}/{}.index",
+            &to_name[..2],
+            &to_name[2..]
+        ));
+        let indexed = || {
+            reindex(&repo, &list(&repo).unwrap()).unwrap();
+            let bytes = std::fs::read(&index).ok()?;
+            let metadata = Metadata::parse(&bytes).unwrap();
+            Some(Metadata::from_value(metadata.get(KEY).unwrap().clone()).unwrap())
+        };
+
+        let both = indexed().unwrap();
+        assert_eq!(both.len(), 2);
+        let sum = Checksum::of(to_name.as_bytes());
+        assert_eq!(
+            both.get(&to.to_string()).unwrap().as_bytes(),
+            Some(&sum.as_bytes()[..])
+        );
+        std::fs::remove_dir_all(second).unwrap();
+        assert_eq!(indexed().unwrap().len(), 1);
+        std::fs::remove_dir_all(repo.path().join("deltas")).unwrap();
+        assert!(
+            indexed().is_none(),
+            "the index of a commit without deltas is gone"
+        );
+    }
+}
