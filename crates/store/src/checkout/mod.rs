@@ -243,6 +243,7 @@ pub fn checkout(
     options: &CheckoutOptions<'_>,
     sink: &dyn Sink,
 ) -> Result<CheckoutStats, CheckoutError> {
+    check_devices(repo, parent, options)?;
     check_links(repo.mode(), options)?;
     sink.event(Event::Begin {
         phase: Phase::Checkout,
@@ -276,6 +277,21 @@ pub fn checkout(
         phase: Phase::Checkout,
     });
     Ok(work.stats())
+}
+
+fn check_devices(
+    repo: &Repo,
+    parent: &Dir,
+    options: &CheckoutOptions<'_>,
+) -> Result<(), CheckoutError> {
+    if options.links == Links::Require
+        && repo.objects().self_metadata()?.dev != parent.self_metadata()?.dev
+    {
+        return Err(CheckoutError::CannotLink {
+            reason: "Unable to do hardlink checkout across devices",
+        });
+    }
+    Ok(())
 }
 
 fn check_links(mode: RepoMode, options: &CheckoutOptions<'_>) -> Result<(), CheckoutError> {
