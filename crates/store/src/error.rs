@@ -118,6 +118,14 @@ pub enum StoreError {
         /// How much more room is needed, as a size for people.
         short: String,
     },
+    /// An object could not be written.
+    #[error("{name}: {source}")]
+    OfObject {
+        /// The object.
+        name: ObjectName,
+        /// Why.
+        source: Box<StoreError>,
+    },
     /// No ref of that name.
     #[error("Refspec '{refspec}' not found")]
     RefNotFound {
@@ -258,6 +266,17 @@ impl StoreError {
         }
     }
 
+    /// Names the object for which there is no room; other errors name it themselves.
+    pub(crate) fn of(self, name: ObjectName) -> Self {
+        match self {
+            Self::MinFreeSpace { .. } => Self::OfObject {
+                name,
+                source: Box::new(self),
+            },
+            other => other,
+        }
+    }
+
     /// What a person could do about it, where something can be done.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
@@ -266,6 +285,7 @@ impl StoreError {
                 "make one with `ostler init --repo={} --mode=MODE`, or name another with --repo",
                 path.display()
             )),
+            Self::OfObject { source, .. } => source.hint(),
             Self::MinFreeSpace { .. } => Some(
                 "free some room (`ostler prune --refs-only`), or lower core.min-free-space-size"
                     .into(),

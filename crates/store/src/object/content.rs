@@ -4,17 +4,18 @@ use std::fs::File;
 use std::io::{self, BufReader, Read};
 
 use flate2::bufread::DeflateDecoder;
-use ostler_format::FileHeader;
+use ostler_format::{FileHeader, ObjectName};
 
 /// A content object: its header, its size and a reader of its bytes.
 ///
 /// Reading gives exactly `size` bytes or an error: a deflate stream that is shorter or longer than its header says is
-/// [`io::ErrorKind::InvalidData`]. The checksum is *not* verified here.
+/// [`io::ErrorKind::InvalidData`]. Errors name the object. The checksum is *not* verified here.
 pub struct FileObject {
     /// Owner, mode, symlink target and xattrs.
     pub header: FileHeader,
     /// Length of the content in bytes; 0 for a symlink.
     pub size: u64,
+    name: ObjectName,
     source: Source,
     left: u64,
 }
@@ -26,29 +27,37 @@ enum Source {
 }
 
 impl FileObject {
-    pub(crate) fn without_content(header: FileHeader) -> Self {
+    pub(crate) fn without_content(name: ObjectName, header: FileHeader) -> Self {
         Self {
             header,
             size: 0,
+            name,
             source: Source::Nothing,
             left: 0,
         }
     }
 
-    pub(crate) fn plain(header: FileHeader, file: File, size: u64) -> Self {
+    pub(crate) fn plain(name: ObjectName, header: FileHeader, file: File, size: u64) -> Self {
         Self {
             header,
             size,
+            name,
             source: Source::Plain(file),
             left: size,
         }
     }
 
     /// `file` is positioned at the start of the deflate stream.
-    pub(crate) fn deflated(header: FileHeader, file: BufReader<File>, size: u64) -> Self {
+    pub(crate) fn deflated(
+        name: ObjectName,
+        header: FileHeader,
+        file: BufReader<File>,
+        size: u64,
+    ) -> Self {
         Self {
             header,
             size,
+            name,
             source: Source::Deflated(Box::new(DeflateDecoder::new(file))),
             left: size,
         }
@@ -72,6 +81,14 @@ impl FileObject {
 
 impl Read for FileObject {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_bytes(buffer)
+            .map_err(|error| io::Error::new(error.kind(), format!("{}: {error}", self.name)))
+    }
+}
+
+impl FileObject {
+    /// As [`Read::read`], with errors for those who name the object themselves.
+    pub(crate) fn read_bytes(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);
         }

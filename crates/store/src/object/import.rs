@@ -2,7 +2,7 @@
 //! anew in this repository's mode.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::sync::atomic::Ordering;
 
 use ostler_format::{Checksum, CommitId, FileHeader, FileId, ObjectKind, ObjectName, S_IFMT};
@@ -259,12 +259,13 @@ impl<'t> Importer<'t> {
         };
         let intake = self.transaction.intake().clone();
         let header = object.header.clone();
-        let mut file = ContentFile::begin(intake, header, Some(object.size), hashing)?;
+        let mut file = ContentFile::begin(intake, header, Some(object.size), hashing)
+            .map_err(|e| e.of(name))?;
         self.buffer.resize(BUFFER, 0);
         loop {
-            match object.read(&mut self.buffer) {
+            match object.read_bytes(&mut self.buffer) {
                 Ok(0) => break,
-                Ok(got) => file.put(&self.buffer[..got])?,
+                Ok(got) => file.put(&self.buffer[..got]).map_err(|e| e.of(name))?,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(StoreError::io(name.to_string(), error)),
             }

@@ -163,9 +163,9 @@ fn open_archive(dir: &Dir, path: &str, name: ObjectName) -> Result<Option<FileOb
     let (header, size) = FileHeader::read_archive_prefix(&mut reader)
         .map_err(|source| header_error(name, source))?;
     Ok(Some(if header.is_symlink() {
-        FileObject::without_content(header)
+        FileObject::without_content(name, header)
     } else {
-        FileObject::deflated(header, reader, size)
+        FileObject::deflated(name, header, reader, size)
     }))
 }
 
@@ -183,7 +183,7 @@ fn open_bare_user(
     let mut header = FileHeader::parse_user_meta(&value)
         .map_err(|source| StoreError::Malformed { name, source })?;
     if !header.is_symlink() {
-        return Ok(Some(FileObject::plain(header, file, size)));
+        return Ok(Some(FileObject::plain(name, header, file, size)));
     }
     if size > MAX_SYMLINK_TARGET {
         return Err(damaged(name, "its symlink target is too long"));
@@ -197,7 +197,7 @@ fn open_bare_user(
         target.pop();
     }
     header.symlink_target = symlink_target(target, name)?;
-    Ok(Some(FileObject::without_content(header)))
+    Ok(Some(FileObject::without_content(name, header)))
 }
 
 fn open_bare(
@@ -223,7 +223,7 @@ fn open_bare(
             if !plain_owner {
                 header.xattrs = object_xattrs(repo, dir, path, None, name)?;
             }
-            Ok(Some(FileObject::without_content(header)))
+            Ok(Some(FileObject::without_content(name, header)))
         }
         FileType::Regular => {
             let Some((file, stat)) = dir.open_regular_optional(Trusted(path))? else {
@@ -232,7 +232,7 @@ fn open_bare(
             if !plain_owner {
                 header.xattrs = object_xattrs(repo, dir, path, Some(&file), name)?;
             }
-            Ok(Some(FileObject::plain(header, file, stat.size)))
+            Ok(Some(FileObject::plain(name, header, file, stat.size)))
         }
         _ => Err(damaged(name, "it is neither a regular file nor a symlink")),
     }

@@ -1,7 +1,5 @@
 //! Checking one object against its name.
 
-use std::io::Read;
-
 use ostler_format::{
     Checksum, Commit, CommitId, DirMeta, DirTreeRef, FileId, Metadata, ObjectKind, ObjectName,
 };
@@ -72,7 +70,7 @@ impl<'r> ObjectVerifier<'r> {
             .hasher()
             .map_err(|source| StoreError::Malformed { name, source })?;
         loop {
-            match object.read(&mut self.buffer) {
+            match object.read_bytes(&mut self.buffer) {
                 Ok(0) => break,
                 Ok(got) => hasher.update(&self.buffer[..got]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}

@@ -301,7 +301,8 @@ impl Body {
         } else if header.is_symlink() {
             Target::Symlink
         } else {
-            let file = ContentFile::begin(intake, header.clone(), Some(size), Hashing::Sha256)?;
+            let file = ContentFile::begin(intake, header.clone(), Some(size), Hashing::Sha256)
+                .map_err(|e| e.of(name))?;
             Target::Content(file)
         };
         let needs_unpacker = shared.verify && !header.is_symlink();
