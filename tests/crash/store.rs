@@ -7,7 +7,7 @@ use std::process::Command;
 
 use ostler_tests::trace::{Call, Step};
 use ostler_tests::tree::random::{self, Kinds};
-use ostler_tests::{Program, Repo, Scratch};
+use ostler_tests::{Program, Repo, Scratch, Server};
 
 use crate::case::{Case, Seen, copy, leftovers};
 use crate::order::{Disk, watch};
@@ -52,7 +52,11 @@ fn commits(repo: &Repo, tree: &Path, seeds: std::ops::Range<u64>, kinds: Kinds) 
     let mut last = String::new();
     for seed in seeds {
         random::write(&tree.join(format!("part-{seed}")), seed, 6, kinds);
-        last = repo.commit("main", tree, &[]);
+        last = repo.commit(
+            "main",
+            tree,
+            &["--add-detached-metadata-string=note=detached"],
+        );
         fs::remove_dir_all(tree.join(format!("part-{}", seed - 1))).ok();
     }
     last
@@ -137,12 +141,13 @@ impl Move<'_> {
                     .is_some_and(|extension| extension == "commit")
                 {
                     let mut unsafe_paths = disk.unsafe_below(&objects);
+                    // Not other commits, without which a history is shorter, what belongs to them, and their folders.
+                    unsafe_paths.retain(|path| {
+                        let extension = path.extension().unwrap_or_default().to_string_lossy();
+                        !extension.contains("commit") && path.parent() != Some(&objects)
+                    });
                     // The mark of a partial commit must not come later than the commit.
                     unsafe_paths.extend(disk.unsafe_below(&state));
-                    // The commit's own folder, and the mark that it had been deleted, go with it.
-                    let tombstone = appears.with_extension("tombstone-commit");
-                    unsafe_paths
-                        .retain(|path| Some(*path) != appears.parent() && *path != tombstone);
                     assert_eq!(
                         unsafe_paths,
                         Vec::<&Path>::new(),
@@ -190,6 +195,36 @@ fn pull_local_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when
             command: &|work| {
                 let repo = format!("--repo={}/repo", work.display());
                 ostler().command(["pull-local", &repo, source_path, "main"])
+            },
+            old: Some(&old),
+            new: &new,
+            objects: &objects,
+        }
+        .run();
+    }
+}
+
+#[test]
+fn pull_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when_run_again() {
+    for mode in ["archive", "bare", "bare-user"] {
+        let scratch = Scratch::in_memory();
+        let source = Program::ostree().init_quick(&scratch.join("source"), "archive");
+        let old = commits(&source, &scratch.join("tree"), 1..2, Kinds::ALL);
+        let server = Server::start(&Program::ostree(), source.path());
+        let target = target(&scratch, mode);
+        target.run("remote add", ["--no-gpg-verify", "origin", &server.url()]);
+        target.run("pull", ["origin", "main"]);
+        let new = commits(&source, &scratch.join("tree"), 2..4, Kinds::ALL);
+        let objects = in_copy(&target, |copy| {
+            copy.run("pull", ["--depth=1", "origin", "main"])
+        });
+        Move {
+            name: &format!("pull to {mode}"),
+            template: &scratch.join("template"),
+            refspec: "origin:main",
+            command: &|work| {
+                let repo = format!("--repo={}/repo", work.display());
+                ostler().command(["pull", &repo, "--depth=1", "origin", "main"])
             },
             old: Some(&old),
             new: &new,
