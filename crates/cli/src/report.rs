@@ -84,6 +84,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     if let Some(error) = cause.downcast_ref::<PullError>() {
         return error.hint();
     }
+    if let Some(error) = cause.downcast_ref::<Box<StoreError>>() {
+        return error.hint();
+    }
     cause
         .downcast_ref::<StoreError>()
         .and_then(StoreError::hint)

@@ -1,11 +1,8 @@
 //! All verbs, and which name of the program has which.
 
-#[allow(dead_code, reason = "a verb is registered with its body")]
 mod admin;
-#[allow(dead_code, reason = "a verb is registered with its body")]
 mod host;
 mod program;
-#[allow(dead_code, reason = "a verb is registered with its body")]
 mod store;
 mod values;
 

@@ -49,6 +49,9 @@ pub(crate) struct VerbEntry {
     run: fn(&ArgMatches, &Context) -> anyhow::Result<Exit>,
 }
 
+/// Looks for options that stand for themselves; `None` if there is none among the arguments.
+pub(crate) type WithoutVerb = fn(&[OsString], &Context) -> Option<anyhow::Result<Exit>>;
+
 /// A word that is followed by a verb.
 pub(crate) struct Group {
     pub(crate) name: &'static str,
@@ -57,8 +60,8 @@ pub(crate) struct Group {
     pub(crate) operands: &'static str,
     /// The verbs, in the order in which they are listed.
     pub(crate) sections: &'static [Section],
-    /// Handles options that stand for themselves, without a verb; `None` if there is none among the arguments.
-    pub(crate) without_verb: Option<fn(&[OsString], &Context) -> Option<anyhow::Result<Exit>>>,
+    /// Handles options without a verb.
+    pub(crate) without_verb: Option<WithoutVerb>,
 }
 
 /// Verbs that belong together.

@@ -90,7 +90,11 @@ fn as_goption_says(error: &clap::Error) -> String {
         ErrorKind::InvalidValue if value.is_empty() => format!("Missing argument for {option}"),
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             match std::error::Error::source(error) {
-                Some(source) => format!("Cannot parse value “{value}” for {option}: {source}"),
+                Some(source) if source.is::<std::num::ParseIntError>() => {
+                    format!("Cannot parse integer value “{value}” for {option}")
+                }
+                // The parsers of this program say it whole.
+                Some(source) => source.to_string(),
                 None => format!("Cannot parse value “{value}” for {option}"),
             }
         }

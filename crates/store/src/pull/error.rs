@@ -126,7 +126,7 @@ pub enum PullError {
         /// The last URL asked.
         url: String,
         /// What is wrong with it.
-        source: StoreError,
+        source: Box<StoreError>,
     },
     /// The server's repository is of a mode that cannot be read over HTTP.
     #[error("Can't pull from archives with mode \"{mode}\": `{url}` must serve an archive")]

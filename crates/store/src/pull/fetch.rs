@@ -504,10 +504,7 @@ fn object_error(name: ObjectName, error: FetchError) -> PullError {
     let fault = match fault {
         FetchFault::Wrong(cause) => match cause.downcast::<StoreError>() {
             Ok(source) => {
-                return PullError::Corrupted {
-                    url,
-                    source: *source,
-                };
+                return PullError::Corrupted { url, source };
             }
             Err(cause) => FetchFault::Wrong(cause),
         },

@@ -37,7 +37,7 @@ pub(crate) struct Commit {
     /// Body, the full description
     #[arg(short = 'm', long)]
     pub(crate) body: Option<String>,
-    /// Read subject and body from a file
+    /// Read the body from a file
     #[arg(short = 'F', long, value_name = "FILE")]
     pub(crate) body_file: Option<PathBuf>,
     /// Write subject and body in $EDITOR
@@ -50,9 +50,9 @@ pub(crate) struct Commit {
     #[arg(long)]
     pub(crate) orphan: bool,
     /// Timestamp of the commit (`@SECONDS`, ISO 8601 or a date)
-    #[arg(long, help_heading = "Commit")]
+    #[arg(long)]
     pub(crate) timestamp: Option<String>,
-    /// Print nothing new if the tree equals the parent's: keep the branch as it is
+    /// Make no commit if the tree equals the parent's; print the parent
     #[arg(long)]
     pub(crate) skip_if_unchanged: bool,
     /// Print statistics after the commit as `KEY: VALUE` lines
