@@ -39,7 +39,7 @@ impl Host {
         let text = fs::read_to_string(&config).unwrap();
         fs::write(
             &config,
-            text.replacen("[core]\n", "[core]\nfsync=false\n", 1),
+            text.replacen("[core]\n", "[core]\nfsync=false\ntmp-expiry-secs=0\n", 1),
         )
         .unwrap();
         host
@@ -404,6 +404,32 @@ fn deploy_of_the_same_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
         old: &[&second, &first],
         new: &[&third, &second],
         twice: &[&third, &third],
+    }
+    .run();
+}
+
+/// The newest commit is fetched, too, by the same command.
+#[test]
+fn upgrade_killed_anywhere_boots_the_old_order_or_the_new_and_finishes_when_run_again() {
+    let host = Host::new();
+    let first = host.publish(Os {
+        version: "1",
+        kernel: "1",
+    });
+    host.deploy_and_edit();
+    let second = host.publish(Os {
+        version: "2",
+        kernel: "2",
+    });
+    Change {
+        name: "upgrade",
+        host: &host,
+        arguments: &["upgrade", "--os=testos"],
+        // There is nothing newer then, and so nothing is done.
+        again: Some(&["cleanup"]),
+        old: &[&first],
+        new: &[&second, &first],
+        twice: &[&second, &first],
     }
     .run();
 }

@@ -75,6 +75,8 @@ struct Move<'a> {
     new: &'a str,
     /// All objects after.
     objects: &'a [String],
+    /// Whether it takes its input away, and so can't be run again once it is done.
+    consumes: bool,
 }
 
 impl Move<'_> {
@@ -85,7 +87,16 @@ impl Move<'_> {
             name: self.name,
             template: self.template,
             command: self.command,
-            again: None,
+            again: Some(&|work| match (self.command)(work) {
+                command if !self.consumes || at(work).rev_parse("main") != self.new => command,
+                // Any transaction tidies up after the last one.
+                _ => ostler().command([
+                    "refs",
+                    &format!("--repo={}/repo", work.display()),
+                    "--create=another",
+                    "main",
+                ]),
+            }),
             after_kill: &|work| {
                 let repo = at(work);
                 fsck(&repo, &kills);
@@ -126,8 +137,17 @@ impl Move<'_> {
         let objects = work.join("repo/objects");
         let refs = work.join("repo/refs");
         let state = work.join("repo/state");
+        let tree = work.join("tree");
         let mut moved = false;
         let end = watch(&(self.command)(&work), |disk: &Disk, step: &Step| {
+            if step.call == Call::Remove && step.path.starts_with(&tree) {
+                let unsafe_paths = [&objects, &refs].map(|folder| disk.unsafe_below(folder));
+                assert_eq!(
+                    unsafe_paths.concat(),
+                    Vec::<&Path>::new(),
+                    "not on disk before the source goes"
+                );
+            }
             let Some(appears) = step.appears() else {
                 return;
             };
@@ -199,6 +219,7 @@ fn pull_local_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when
             old: Some(&old),
             new: &new,
             objects: &objects,
+            consumes: false,
         }
         .run();
     }
@@ -206,7 +227,7 @@ fn pull_local_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when
 
 #[test]
 fn pull_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when_run_again() {
-    for mode in ["archive", "bare", "bare-user"] {
+    for mode in ["archive", "bare"] {
         let scratch = Scratch::in_memory();
         let source = Program::ostree().init_quick(&scratch.join("source"), "archive");
         let old = commits(&source, &scratch.join("tree"), 1..2, Kinds::ALL);
@@ -229,8 +250,84 @@ fn pull_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when_run_a
             old: Some(&old),
             new: &new,
             objects: &objects,
+            consumes: false,
         }
         .run();
+    }
+}
+
+/// The template has `tree`, too, whose commit is the second one on `main`.
+fn commit_case(mode: &str, options: &[&str]) {
+    let scratch = Scratch::in_memory();
+    let repo = target(&scratch, mode);
+    let tree = scratch.join("template/tree");
+    let kinds = Kinds::ALL;
+    let mut fixed = vec![
+        "commit",
+        "--branch=main",
+        "--timestamp=2024-05-06T07:08:09Z",
+        "--subject=a subject",
+    ];
+    if mode == "bare-user-only" {
+        fixed.extend(["--canonical-permissions", "--no-xattrs"]);
+    }
+    let commit = |program: &Program, work: &Path, options: &[&str]| {
+        let [repo, tree] = ["--repo=REPO", "--tree=dir=TREE"].map(|text| {
+            text.replace("REPO", &format!("{}/repo", work.display()))
+                .replace("TREE", &format!("{}/tree", work.display()))
+        });
+        program.command(
+            fixed
+                .iter()
+                .chain(options)
+                .map(ToString::to_string)
+                .chain([repo, tree]),
+        )
+    };
+    random::write(&tree, 1, 6, kinds);
+    // By the program itself, so that what it keeps for the next commit is there.
+    let first = commit(&ostler(), &scratch.join("template"), &[])
+        .output()
+        .unwrap();
+    assert!(first.status.success(), "{first:?}");
+    let old = repo.rev_parse("main");
+    random::write(&tree.join("more"), 2, 6, kinds);
+    // A second run would take the first one's commit as its parent.
+    let parent = format!("--parent={old}");
+    let options = [options, &[&parent]].concat();
+    let copied = scratch.join("copy");
+    copy(&scratch.join("template"), &copied);
+    assert!(
+        commit(&Program::ostree(), &copied, &[&parent])
+            .status()
+            .unwrap()
+            .success()
+    );
+    let expected = Program::ostree().repo(&copied.join("repo"));
+    Move {
+        name: &format!("commit to {mode} {options:?}"),
+        template: &scratch.join("template"),
+        refspec: "main",
+        command: &|work| commit(&ostler(), work, &options),
+        old: Some(&old),
+        new: &expected.rev_parse("main"),
+        objects: &expected.objects(),
+        consumes: options.contains(&"--consume"),
+    }
+    .run();
+}
+
+#[test]
+fn commit_killed_anywhere_leaves_the_old_commit_or_the_new_and_finishes_when_run_again() {
+    for mode in ["archive", "bare", "bare-user-only"] {
+        commit_case(mode, &[]);
+    }
+}
+
+#[test]
+fn commit_that_consumes_its_tree_killed_anywhere_loses_nothing_of_it() {
+    for mode in ["archive", "bare"] {
+        commit_case(mode, &["--consume"]);
     }
 }
 
