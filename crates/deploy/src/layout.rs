@@ -143,7 +143,7 @@ impl fmt::Display for DeploymentId {
 #[must_use]
 pub fn parse_deployment_name(name: &str) -> Option<(CommitId, u32)> {
     let name = DeploymentName::parse(name).ok()?;
-    Some((name.commit.into(), name.serial))
+    Some((name.commit, name.serial))
 }
 
 /// Reads the name of a file that belongs to a deployment, and returns the deployment's name.

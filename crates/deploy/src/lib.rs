@@ -1,4 +1,19 @@
 //! From a commit to a bootable deployment.
+//!
+//! | module | what it owns |
+//! |---|---|
+//! | [`layout`], [`settings`] | every path name; switches of the environment |
+//! | [`sysroot`], [`deployment`], [`host`] | a system root as it is, read without privilege; the running system |
+//! | [`lock`] | the right to change a system root |
+//! | [`plan`] | the next boot order, as a pure function |
+//! | [`preflight`] | what is checked before anything is written |
+//! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
+//! | [`publish`] | the only writer of boot entries and bootlinks |
+//! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`cleanup`] | the verbs |
+//! | [`status`] | what is told of all of it |
+//!
+//! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
+//! written, and afterwards nothing to what it replaced, so a crash anywhere leaves only what the next cleanup removes.
 
 mod boot_settings;
 pub mod cleanup;

@@ -21,10 +21,9 @@ pub fn pretty_name(root: &Dir) -> Result<Option<String>, FsError> {
 
 /// The last assignment counts, as it does for a shell.
 fn value(text: &str, key: &str) -> Option<String> {
-    let assignments = text.lines().filter_map(|line| line.trim().split_once('='));
+    let mut assignments = text.lines().filter_map(|line| line.trim().split_once('='));
     assignments
-        .filter(|(found, _)| *found == key)
-        .last()
+        .rfind(|(found, _)| *found == key)
         .and_then(|(_, quoted)| unquote(quoted.trim()))
 }
 

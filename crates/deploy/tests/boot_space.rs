@@ -1,5 +1,7 @@
 //! A `/boot` of its own, and a small one: kernels are copied there, and what does not fit is refused before anything is written.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod common;
 
 use std::fs;

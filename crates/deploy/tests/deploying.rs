@@ -1,5 +1,7 @@
 //! Commits of the real `ostree` become deployments that it can work with.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod common;
 
 use std::fs;

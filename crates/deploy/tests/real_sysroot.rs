@@ -1,5 +1,7 @@
 //! System roots that the real `ostree` made, read and changed, and read by it again.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod common;
 
 use common::Fixture;

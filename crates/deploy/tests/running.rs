@@ -1,5 +1,7 @@
 //! A system that runs from one of the deployments, as far as it can be told without one.
 
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests too")]
+
 mod common;
 
 use std::fs;

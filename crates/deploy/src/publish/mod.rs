@@ -127,7 +127,7 @@ pub fn publish(
 ) -> Result<Option<Published>, PublishError> {
     require_kept(lock, next)?;
     let drops_staged =
-        lock.staged().is_some() && !next.first().is_some_and(|first| first.staged.is_some());
+        lock.staged().is_some() && next.first().is_none_or(|first| first.staged.is_none());
     let order = with_bootserials(
         next.iter()
             .filter(|deployment| deployment.staged.is_none())
