@@ -109,6 +109,8 @@ impl MutableTree {
         node: NodeId,
         name: &str,
     ) -> Result<NodeId, TreeError> {
+        // First of all: reading a directory makes nodes of its subdirectories.
+        self.load(transaction, node)?;
         let next = self.next_id();
         let listing = self.load(transaction, node)?;
         if listing.files.contains_key(name) {
@@ -136,6 +138,7 @@ impl MutableTree {
         node: NodeId,
         dir: &DirEntry,
     ) -> Result<(NodeId, bool), TreeError> {
+        self.load(transaction, node)?;
         let before = self.nodes.len();
         let child = self.ensure_dir(transaction, node, &dir.name)?;
         let is_new = self.nodes.len() > before;
