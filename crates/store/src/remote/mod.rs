@@ -93,7 +93,7 @@ impl Repo {
     }
 
     /// Adds a remote with these keys and text values, in this order; where it is written follows
-    /// `core.add-remotes-config-dir`, else whether this is the running system's repository.
+    /// `core.add-remotes-config-dir`, else whether this is the running system's repository or `remotes_dir` a deployment's.
     ///
     /// # Errors
     /// [`RemoteError::Exists`], [`RemoteError::Syntax`]; nothing is changed then.
@@ -118,7 +118,7 @@ impl Repo {
         let into_dir = self
             .config()
             .add_remotes_config_dir
-            .unwrap_or_else(|| is_system_repo(self));
+            .unwrap_or_else(|| is_system_repo(self) || remotes_dir.is_some_and(is_of_deployment));
         let file_of_its_own = match existing {
             Some(RemotePlace::File(path)) => Some(path),
             Some(RemotePlace::Config) => None,
@@ -197,6 +197,12 @@ impl Repo {
         }
         Ok(files)
     }
+}
+
+/// Whether the directory is in a deployment, not in the physical root of a system.
+fn is_of_deployment(remotes_dir: &Path) -> bool {
+    let root = remotes_dir.ancestors().nth(3);
+    root.is_some_and(|root| root.join("sysroot").exists())
 }
 
 fn is_system_repo(repo: &Repo) -> bool {
