@@ -224,6 +224,12 @@ pub enum StoreError {
         /// The commit.
         commit: Checksum,
     },
+    /// `OSTREE_REPO_TEST_ERROR` asked for a failure here, to see what survives it.
+    #[error("{name}")]
+    FailPoint {
+        /// The point.
+        name: &'static str,
+    },
     /// The parent chain loops or is too deep.
     #[error("parent repositories of `{path}` are nested deeper than {limit}")]
     ParentTooDeep {

@@ -22,6 +22,11 @@ impl Transaction<'_> {
     /// # Errors
     /// [`StoreError`]; the objects stay staged and the next transaction takes them over.
     pub fn commit(self) -> Result<TransactionStats, StoreError> {
+        if std::env::var_os("OSTREE_REPO_TEST_ERROR").is_some_and(|point| point == "pre-commit") {
+            return Err(StoreError::FailPoint {
+                name: "OSTREE_REPO_TEST_ERROR_PRE_COMMIT",
+            });
+        }
         let stats = self.stats();
         let names = self.intake.staging.drain();
         let (commits, others): (Vec<_>, Vec<_>) = names

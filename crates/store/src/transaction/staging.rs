@@ -34,7 +34,7 @@ impl Staging {
     /// Takes over a leftover of this boot, or makes a new directory.
     pub(crate) fn acquire(repo: &Repo) -> Result<Self, StoreError> {
         let tmp = repo.dir().create_dir_all("tmp", 0o775)?;
-        let prefix = format!("staging-{}-", ostler_fs::mount::boot_id()?);
+        let prefix = format!("staging-{}-", boot_id()?);
         for entry in tmp.entries()?.iter() {
             let Some(name) = entry.str_name().filter(|n| n.starts_with(&prefix)) else {
                 continue;
@@ -208,7 +208,7 @@ pub(crate) fn remove_leftovers(repo: &Repo) -> Result<(), StoreError> {
     let Some(tmp) = repo.open_dir_optional("tmp")? else {
         return Ok(());
     };
-    let this_boot = format!("staging-{}-", ostler_fs::mount::boot_id()?);
+    let this_boot = format!("staging-{}-", boot_id()?);
     let now = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
         .unwrap_or_default();
@@ -243,4 +243,13 @@ pub(crate) fn remove_leftovers(repo: &Repo) -> Result<(), StoreError> {
         }
     }
     Ok(())
+}
+/// The id of this boot: `OSTREE_BOOTID`, by which a test plays a reboot, else the kernel's.
+fn boot_id() -> Result<String, StoreError> {
+    match std::env::var("OSTREE_BOOTID") {
+        Ok(id) if !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') => {
+            Ok(id)
+        }
+        _ => Ok(ostler_fs::mount::boot_id()?),
+    }
 }
