@@ -109,6 +109,23 @@ impl RepoConfig {
         file
     }
 
+    /// As [`RepoConfig::from_key_file`], for the `config` of a repository that is opened.
+    ///
+    /// # Errors
+    /// [`ConfigError::Missing`] without a `core.repo_version`: an emptied file is damage, not a repository of mode `bare`.
+    pub fn of_repository(file: KeyFile) -> Result<Self, ConfigError> {
+        let core = Group {
+            file: &file,
+            name: "core",
+        };
+        if core.text("repo_version")?.is_none() {
+            return Err(ConfigError::Missing {
+                key: "core.repo_version",
+            });
+        }
+        Self::from_key_file(file)
+    }
+
     /// Reads typed values from a key file.
     ///
     /// # Errors
@@ -299,6 +316,15 @@ mod tests {
         assert_eq!(c.min_free_space, MinFreeSpace::Percent(3));
         assert_eq!(c.lock_timeout, Some(Duration::from_secs(300)));
         assert_eq!(c.zlib_level, 6);
+    }
+
+    #[test]
+    fn an_emptied_config_is_not_one_of_a_bare_repository() {
+        for text in ["", "[core]\n", "[core]\nmode=bare\nrepo_version=\n"] {
+            let file = KeyFile::parse(text.as_bytes()).unwrap();
+            let error = RepoConfig::of_repository(file).unwrap_err().to_string();
+            assert_eq!(error, "`config` has no `core.repo_version`");
+        }
     }
 
     #[test]

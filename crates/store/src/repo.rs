@@ -72,7 +72,7 @@ impl Repo {
             });
         };
         let file = KeyFile::parse(&text).map_err(crate::config::ConfigError::from)?;
-        let config = RepoConfig::from_key_file(file)?;
+        let config = RepoConfig::of_repository(file)?;
         let parent = match &config.parent {
             None => None,
             Some(parent) => {
@@ -148,7 +148,7 @@ impl Repo {
     /// [`StoreError::Config`] if the new file cannot be used; the old one stays.
     pub fn write_config(&mut self, file: KeyFile) -> Result<(), StoreError> {
         let text = file.to_bytes();
-        let config = RepoConfig::from_key_file(file)?;
+        let config = RepoConfig::of_repository(file)?;
         self.replace_file(&self.dir, "config", &text, Durability::Synced)?;
         self.config = config;
         Ok(())
