@@ -5,4 +5,7 @@
 
 mod forge;
 mod ground;
+mod links;
 mod objects;
+mod server;
+mod sysroot;
