@@ -35,6 +35,10 @@ pub struct Traced {
 }
 
 /// Runs `command` and asks `decide` before each step; stdin and both outputs are set here.
+#[expect(
+    clippy::zombie_processes,
+    reason = "the tracer waits for it, as it sees all of its stops"
+)]
 pub fn run(command: &Command, mut decide: impl FnMut(&Step) -> Fate) -> Traced {
     let mut output = tempfile::tempfile().unwrap();
     // A shell that waits, so that the tracer is there before the program's first call.

@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use ostler_format::{CommitId, DirTree, DirTreeId, ObjectKind, ObjectName};
-use ostler_fs::{Dir, Trusted};
+use ostler_fs::Trusted;
 
 pub(crate) use adopt::Adoption;
 pub(crate) use content_file::{ContentFile, Hashing};
@@ -245,10 +245,5 @@ impl<'r> Transaction<'r> {
     /// What threads that outlive no borrow need to write objects.
     pub(crate) fn intake(&self) -> &Intake {
         &self.intake
-    }
-
-    /// The directory in which temporary files of this transaction are made.
-    pub(crate) fn staging_dir(&self) -> &Dir {
-        &self.intake.staging.dir
     }
 }

@@ -144,7 +144,7 @@ impl Staging {
     /// Removes the directory and its lock file; the lock is let go of when this is dropped.
     pub(crate) fn remove(&self) -> Result<(), StoreError> {
         self.tmp.remove_all(&self.name)?;
-        self.tmp.unlink_optional(&lock_name(&self.name))?;
+        self.tmp.unlink_optional(lock_name(&self.name))?;
         Ok(())
     }
 }
@@ -197,7 +197,7 @@ fn remove_lock_alone(tmp: &Dir, staging: &str) -> Result<(), StoreError> {
         // Whoever makes a directory holds its lock.
         && !tmp.exists(staging)?
     {
-        tmp.unlink_optional(&lock_name(staging))?;
+        tmp.unlink_optional(lock_name(staging))?;
     }
     Ok(())
 }
@@ -237,7 +237,7 @@ pub(crate) fn remove_leftovers(repo: &Repo) -> Result<(), StoreError> {
                 continue;
             };
             tmp.remove_all(name)?;
-            tmp.unlink_optional(&lock_name(name))?;
+            tmp.unlink_optional(lock_name(name))?;
         } else {
             tmp.remove_all(name)?;
         }
