@@ -45,10 +45,6 @@ fn lock(fixture: &Fixture, host: &Host) -> SysrootLock {
     .unwrap()
 }
 
-fn open(fixture: &Fixture, host: &Host) -> Sysroot {
-    Sysroot::open_on(fixture.sysroot(), fixture.settings(), host.clone()).unwrap()
-}
-
 fn new_version(fixture: &Fixture, version: &str) {
     fixture.write("usr/share/version", version);
     fixture.commit(version);
