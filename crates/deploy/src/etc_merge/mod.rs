@@ -5,7 +5,7 @@
 //! new deployment:  usr/etc (new default)  ->  etc (new default, then what the person changed against the old default)
 //! ```
 //!
-//! Reading ([`snapshot`]), comparing ([`diff`]), deciding ([`plan_merge`]) and acting ([`apply`]) are separate; comparing and deciding are
+//! Reading (`snapshot`), comparing ([`diff`]), deciding ([`plan_merge`]) and acting ([`apply`]) are separate; comparing and deciding are
 //! pure. What a person added, changed or removed wins over the default, as with libostree. Where the default changed too, the decision is
 //! the same and a [`Conflict`] says so; the new default can be read in the new deployment's `usr/etc` for as long as it lives.
 //!

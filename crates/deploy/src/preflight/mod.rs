@@ -2,7 +2,7 @@
 //!
 //! | what | where |
 //! |---|---|
-//! | the commit is whole enough to have a kernel, `/boot` can hold links | [`commit`] |
+//! | the commit is whole enough to have a kernel, `/boot` can hold links | `commit` |
 //! | kernels, initramfs and device trees fit into `/boot` | `boot` |
 //! | what a commit says of its size fits into the repository | `download` |
 //! | directories and `/etc` of the tree fit beside the repository | `tree` |

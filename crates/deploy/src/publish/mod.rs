@@ -116,7 +116,7 @@ pub struct Published {
 /// Makes `next` the boot order.
 ///
 /// A deployment in it is one of the present ones, or was made by [`materialize`](crate::materialize); a staged one stays only as the
-/// first. When this returns, the order survives a power cut; what it replaced is left for [`cleanup`](crate::cleanup). Returns `None` if the
+/// first. When this returns, the order survives a power cut; what it replaced is left for [`cleanup`]. Returns `None` if the
 /// order was in place already.
 ///
 /// # Errors
