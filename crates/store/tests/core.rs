@@ -1,5 +1,7 @@
 //! The repository core against the real `ostree`: what one writes, the other checks.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::Command;
