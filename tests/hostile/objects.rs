@@ -207,7 +207,7 @@ fn commits_and_directory_metadata_that_lie_are_refused() {
     for (claim, bytes) in [
         ("of a file", forge::dirmeta(REGULAR)),
         ("of a symlink", forge::dirmeta(SYMLINK)),
-        ("beyond mode bits", forge::dirmeta(DIRECTORY | 0x1_0000_0)),
+        ("beyond mode bits", forge::dirmeta(DIRECTORY | 0x0010_0000)),
         ("not a variant", vec![1; 11]),
         ("nothing", Vec::new()),
     ] {
