@@ -4,10 +4,10 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 
-/// The version of the kernel in [`write`]'s trees.
+/// The version of the kernel in [`write()`]'s trees.
 pub const KERNEL_VERSION: &str = "6.1.0-test";
 
-/// What differs between two trees of [`write`].
+/// What differs between two trees of [`write()`].
 #[derive(Clone, Copy, Debug)]
 pub struct Os<'a> {
     /// In its os-release, its program and its default configuration.
