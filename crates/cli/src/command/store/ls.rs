@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use anyhow::Context as _;
 use ostler_format::{
-    Annotate, DirMeta, DirMetaId, DirTreeId, FileHeader, FileId, Type, Value, Xattrs,
+    Annotate, DirEntry, DirMeta, DirMetaId, DirTreeId, FileHeader, FileId, Type, Value, Xattrs,
 };
 use ostler_store::Repo;
 use ostler_store::checkout::{Target, find};
@@ -100,22 +100,45 @@ struct Lister<'a> {
     known_dirs: RefCell<HashMap<DirMetaId, Rc<DirMeta>>>,
 }
 
+/// A directory whose subdirectories are being listed.
+struct Level {
+    dirs: std::vec::IntoIter<DirEntry>,
+    path_length: usize,
+}
+
 impl Lister<'_> {
     /// Lists what is in a directory, files first; with `--recursive` what is below, too.
+    ///
+    /// Without recursion of its own: how deep a tree is decides whoever made it.
     fn content(&self, path: &str, tree: DirTreeId) -> anyhow::Result<()> {
-        let listing = self.repo.read_dirtree(tree)?;
-        let base = path.trim_end_matches('/');
-        for (name, id) in &listing.files {
-            self.file(&format!("{base}/{name}"), *id)?;
-        }
-        for entry in &listing.dirs {
-            let path = format!("{base}/{}", entry.name);
+        let mut path = path.trim_end_matches('/').to_owned();
+        let mut levels = vec![self.level(&path, tree)?];
+        while let Some(level) = levels.last_mut() {
+            path.truncate(level.path_length);
+            let Some(entry) = level.dirs.next() else {
+                levels.pop();
+                continue;
+            };
+            path.push('/');
+            path.push_str(&entry.name);
             self.dir(&path, entry.tree, entry.meta)?;
             if self.options.recursive {
-                self.content(&path, entry.tree)?;
+                levels.push(self.level(&path, entry.tree)?);
             }
         }
         Ok(())
+    }
+
+    /// Lists the files of a directory and returns what else is in it.
+    fn level(&self, path: &str, tree: DirTreeId) -> anyhow::Result<Level> {
+        let listing = self.repo.read_dirtree(tree)?;
+        for (name, id) in &listing.files {
+            self.file(&format!("{path}/{name}"), *id)?;
+        }
+        Ok(Level {
+            dirs: listing.dirs.into_iter(),
+            path_length: path.len(),
+        })
     }
 
     fn dir(&self, path: &str, tree: DirTreeId, meta: DirMetaId) -> anyhow::Result<()> {
