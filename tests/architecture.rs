@@ -1,5 +1,10 @@
 //! The shape of the source: which crate may know which, who may touch files and the network, how long a file may be.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is test code; a panic is its way to report"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -5,6 +5,11 @@
 //!
 //! Environment: `OSTLER_CRASH_STRIDE=N` kills at every N-th call only.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is test code; a panic is its way to report"
+)]
+
 mod boot_order;
 mod case;
 mod host;

@@ -3,9 +3,15 @@
 //! Whatever it is given, it ends with status 1 within its time and memory, says which object, file or URL was wrong, writes
 //! nothing outside, and leaves refs and objects as they were.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is test code; a panic is its way to report"
+)]
+
 mod forge;
 mod ground;
 mod links;
 mod objects;
 mod server;
+mod shapes;
 mod sysroot;

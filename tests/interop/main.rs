@@ -2,6 +2,11 @@
 //!
 //! The tests marked as ignored work on whole Debian trees; `tests/run` runs them too.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "this is test code; a panic is its way to report"
+)]
+
 mod checkout;
 mod commit;
 mod debian;
