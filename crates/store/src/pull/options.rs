@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use ostler_format::{Checksum, CommitId, RefName};
 
@@ -79,6 +80,8 @@ pub struct NetworkOptions {
     pub user_agent: Option<String>,
     /// Attempts after the first one.
     pub retries: u32,
+    /// How long a server may be silent, or nearly so, before it is given up.
+    pub idle_timeout: Duration,
     /// Where summaries are kept.
     pub summary_cache: SummaryCache,
 }
@@ -90,6 +93,7 @@ impl Default for NetworkOptions {
             headers: Vec::new(),
             user_agent: None,
             retries: 5,
+            idle_timeout: Duration::from_secs(30),
             summary_cache: SummaryCache::InRepo,
         }
     }

@@ -270,6 +270,7 @@ fn fetcher_options(
         options.http2 = Http2::Refused;
     }
     options.retry.retries = network.retries;
+    options.limits.idle_timeout = network.idle_timeout;
     Ok(options)
 }
 

@@ -188,6 +188,9 @@ pub fn remote_summary(
     remote: &Remote,
     network: &NetworkOptions,
 ) -> Result<Option<(Vec<u8>, Summary)>, PullError> {
+    if remote.metalink.is_none() {
+        remote.require_url()?;
+    }
     match locate(remote, network)? {
         Location::Local(path) => {
             let source = Repo::open(path)?;

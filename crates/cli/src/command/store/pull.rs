@@ -228,6 +228,7 @@ impl Pull {
                 )),
                 retries: self.network_retries,
                 summary_cache: summary_cache(self.cache_dir.as_deref()),
+                ..NetworkOptions::default()
             },
         })
     }

@@ -1,0 +1,172 @@
+//! An HTTP/1.1 server on raw sockets: it serves a folder, and lies where it is told to.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Duration;
+
+/// What a request is answered with in place of the file.
+pub enum Answer {
+    /// The file as it is.
+    Honest,
+    /// This body, with its true length.
+    Body(Vec<u8>),
+    /// This status and no body.
+    Status(u16),
+    /// The head announces this length, then the body comes, then the connection ends.
+    Announced(u64, Vec<u8>),
+    /// No length; the first bytes, then the second ones again and again for as long as somebody reads.
+    Endless(Vec<u8>, Vec<u8>),
+    /// The head and the first half of the file, then nothing.
+    Stall,
+    /// Not even a head.
+    HangUp,
+}
+
+type Decide = dyn Fn(&str) -> Answer + Send + Sync;
+
+/// Ends when it is dropped.
+pub struct Server {
+    address: SocketAddr,
+    stopping: Arc<AtomicBool>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Server {
+    /// Serves `root`; `decide` is asked for each path, without its leading slash.
+    pub fn start(root: &Path, decide: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let stopping = Arc::new(AtomicBool::new(false));
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let site = Arc::new(Site {
+            root: root.to_owned(),
+            decide: Box::new(decide),
+            log: Arc::clone(&log),
+            stopping: Arc::clone(&stopping),
+        });
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                if site.stopping.load(Ordering::Relaxed) {
+                    break;
+                }
+                let (site, stream) = (Arc::clone(&site), stream.unwrap());
+                // A client that went away is no fault of the test.
+                thread::spawn(move || site.talk(stream).unwrap_or_default());
+            }
+        });
+        Self {
+            address,
+            stopping,
+            log,
+        }
+    }
+
+    /// Serves `root` without a lie.
+    pub fn honest(root: &Path) -> Self {
+        Self::start(root, |_| Answer::Honest)
+    }
+
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The paths asked for so far that end with `suffix`.
+    pub fn asked(&self, suffix: &str) -> Vec<String> {
+        let log = self.log.lock().unwrap();
+        log.iter()
+            .filter(|path| path.ends_with(suffix))
+            .cloned()
+            .collect()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.stopping.store(true, Ordering::Relaxed);
+        // Wakes the thread that accepts.
+        let _ = TcpStream::connect(self.address);
+    }
+}
+
+struct Site {
+    root: PathBuf,
+    decide: Box<Decide>,
+    log: Arc<Mutex<Vec<String>>>,
+    stopping: Arc<AtomicBool>,
+}
+
+impl Site {
+    fn talk(&self, stream: TcpStream) -> std::io::Result<()> {
+        let mut reader = BufReader::new(stream.try_clone()?);
+        let mut writer = stream;
+        loop {
+            let mut first = String::new();
+            if reader.read_line(&mut first)? == 0 {
+                return Ok(());
+            }
+            let mut line = String::new();
+            while reader.read_line(&mut line)? > 0 && line != "\r\n" {
+                line.clear();
+            }
+            let path = first
+                .split(' ')
+                .nth(1)
+                .unwrap_or("/")
+                .trim_start_matches('/');
+            self.log.lock().unwrap().push(path.to_owned());
+            match self.answer(path, &mut writer)? {
+                KeepAlive::Yes => {}
+                KeepAlive::No => return Ok(()),
+            }
+        }
+    }
+
+    fn answer(&self, path: &str, out: &mut TcpStream) -> std::io::Result<KeepAlive> {
+        let file = std::fs::read(self.root.join(path));
+        match (self.decide)(path) {
+            Answer::Honest => match file {
+                Ok(bytes) => send(out, 200, bytes.len() as u64, &bytes)?,
+                Err(_) => send(out, 404, 0, b"")?,
+            },
+            Answer::Body(bytes) => send(out, 200, bytes.len() as u64, &bytes)?,
+            Answer::Status(status) => send(out, status, 0, b"")?,
+            Answer::Announced(length, bytes) => {
+                send(out, 200, length, &bytes)?;
+                return Ok(KeepAlive::No);
+            }
+            Answer::Endless(start, again) => {
+                out.write_all(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n")?;
+                out.write_all(&start)?;
+                while !self.stopping.load(Ordering::Relaxed) {
+                    out.write_all(&again)?;
+                }
+                return Ok(KeepAlive::No);
+            }
+            Answer::Stall => {
+                let bytes = file.unwrap();
+                send(out, 200, bytes.len() as u64, &bytes[..bytes.len() / 2])?;
+                while !self.stopping.load(Ordering::Relaxed) {
+                    thread::sleep(Duration::from_millis(20));
+                }
+                return Ok(KeepAlive::No);
+            }
+            Answer::HangUp => return Ok(KeepAlive::No),
+        }
+        Ok(KeepAlive::Yes)
+    }
+}
+
+enum KeepAlive {
+    Yes,
+    No,
+}
+
+fn send(out: &mut TcpStream, status: u16, length: u64, body: &[u8]) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 {status} X\r\nContent-Length: {length}\r\n\r\n");
+    out.write_all(head.as_bytes())?;
+    out.write_all(body)
+}
