@@ -14,20 +14,20 @@ use ostler_store::remote::{IfExists, RemoteValue};
 use ostler_store::{RefKey, Repo, RepoMode, Transaction, TransactionOptions};
 
 /// What a test writes need not survive a power cut.
-pub const UNSYNCED: TransactionOptions = TransactionOptions {
+pub(crate) const UNSYNCED: TransactionOptions = TransactionOptions {
     fsync: Some(false),
     per_object_fsync: None,
 };
 
 /// A folder on a file system with user xattrs, which /tmp may lack.
-pub fn scratch() -> tempfile::TempDir {
+pub(crate) fn scratch() -> tempfile::TempDir {
     tempfile::Builder::new()
         .prefix("ostler-pull-")
         .tempdir_in(env!("CARGO_TARGET_TMPDIR"))
         .unwrap()
 }
 
-pub fn header(mode: u32) -> FileHeader {
+pub(crate) fn header(mode: u32) -> FileHeader {
     FileHeader {
         uid: 0,
         gid: 0,
@@ -38,7 +38,7 @@ pub fn header(mode: u32) -> FileHeader {
 }
 
 /// Bytes that deflate makes little of.
-pub fn noise(length: usize, mut seed: u64) -> Vec<u8> {
+pub(crate) fn noise(length: usize, mut seed: u64) -> Vec<u8> {
     std::iter::repeat_with(|| {
         seed ^= seed << 13;
         seed ^= seed >> 7;
@@ -50,23 +50,23 @@ pub fn noise(length: usize, mut seed: u64) -> Vec<u8> {
 }
 
 /// The server's side: an archive with the ref `main`.
-pub struct Published {
-    pub path: PathBuf,
-    pub repo: Repo,
-    pub commit: CommitId,
+pub(crate) struct Published {
+    pub(crate) path: PathBuf,
+    pub(crate) repo: Repo,
+    pub(crate) commit: CommitId,
     /// A content object of some length.
-    pub large: FileId,
-    pub small: FileId,
-    pub root_tree: Checksum,
+    pub(crate) large: FileId,
+    pub(crate) small: FileId,
+    pub(crate) root_tree: Checksum,
 }
 
 impl Published {
     /// Publishes a tree of twenty small files, a large one, a symlink and two folders.
-    pub fn new(root: &Path) -> Self {
+    pub(crate) fn new(root: &Path) -> Self {
         Self::with_metadata(root, Metadata::new(), None)
     }
 
-    pub fn with_metadata(root: &Path, metadata: Metadata, parent: Option<CommitId>) -> Self {
+    pub(crate) fn with_metadata(root: &Path, metadata: Metadata, parent: Option<CommitId>) -> Self {
         let path = root.join("server");
         let repo = Repo::create(&path, RepoMode::Archive, None).unwrap();
         let transaction = repo.begin(UNSYNCED).unwrap();
@@ -104,7 +104,7 @@ impl Published {
             xattrs: Xattrs::new(),
         };
         let meta = write(&transaction, ObjectKind::DirMeta, &meta.to_bytes().unwrap());
-        let mut dir = |name: &str, tree: &DirTree| DirEntry {
+        let dir = |name: &str, tree: &DirTree| DirEntry {
             name: name.into(),
             tree: write(&transaction, ObjectKind::DirTree, &tree.to_bytes().unwrap()).into(),
             meta: meta.into(),
@@ -141,7 +141,7 @@ impl Published {
     }
 
     /// Adds a commit after the newest one, which differs from it in its subject and metadata.
-    pub fn follow(&mut self, metadata: Metadata, timestamp: u64) -> CommitId {
+    pub(crate) fn follow(&mut self, metadata: Metadata, timestamp: u64) -> CommitId {
         let transaction = self.repo.begin(UNSYNCED).unwrap();
         let next = Commit {
             metadata,
@@ -156,16 +156,16 @@ impl Published {
     }
 
     /// Where an object lies beneath the repository.
-    pub fn object_path(&self, name: ObjectName) -> String {
+    pub(crate) fn object_path(&self, name: ObjectName) -> String {
         format!("objects/{}", name.loose_path(StorageForm::Archive))
     }
 
-    pub fn object(&self, name: ObjectName) -> Vec<u8> {
+    pub(crate) fn object(&self, name: ObjectName) -> Vec<u8> {
         std::fs::read(self.path.join(self.object_path(name))).unwrap()
     }
 
     /// Writes a tree that the library would not write, and a commit of it as `main`.
-    pub fn forge_tree(&mut self, tree: &[u8]) -> Checksum {
+    pub(crate) fn forge_tree(&mut self, tree: &[u8]) -> Checksum {
         let checksum = Checksum::of(tree);
         let forged = self
             .path
@@ -189,27 +189,27 @@ fn write(transaction: &Transaction<'_>, kind: ObjectKind, bytes: &[u8]) -> Check
 }
 
 /// Bindings to refs, as `ostree commit` writes them.
-pub fn bound_to(refs: &[&str]) -> Metadata {
+pub(crate) fn bound_to(refs: &[&str]) -> Metadata {
     let mut metadata = Metadata::new();
     metadata.insert("ostree.ref-binding", Value::strings(refs.iter().copied()));
     metadata
 }
 
 /// The client's side: a repository with the remote `origin`.
-pub struct Client {
-    pub path: PathBuf,
-    pub repo: Repo,
+pub(crate) struct Client {
+    pub(crate) path: PathBuf,
+    pub(crate) repo: Repo,
 }
 
 impl Client {
-    pub fn new(root: &Path, name: &str, mode: RepoMode) -> Self {
+    pub(crate) fn new(root: &Path, name: &str, mode: RepoMode) -> Self {
         let path = root.join(name);
         let repo = Repo::create(&path, mode, None).unwrap();
         Self { path, repo }
     }
 
     /// Makes `origin` the server at `url`, unverified.
-    pub fn set_origin(&mut self, url: &str) {
+    pub(crate) fn set_origin(&mut self, url: &str) {
         let keys = [
             ("url".to_owned(), RemoteValue::Text(url.to_owned())),
             ("gpg-verify".to_owned(), RemoteValue::Flag(false)),
@@ -220,20 +220,20 @@ impl Client {
             .unwrap();
     }
 
-    pub fn pull(&self, options: &PullOptions) -> Result<PullReport, PullError> {
+    pub(crate) fn pull(&self, options: &PullOptions) -> Result<PullReport, PullError> {
         let remote = self.repo.remote("origin", None).unwrap();
         pull::pull(&self.repo, &remote, options, &Silent)
     }
 
     /// The commit of a ref, as a pull would write it.
-    pub fn rev(&self, refspec: &str) -> Option<CommitId> {
+    pub(crate) fn rev(&self, refspec: &str) -> Option<CommitId> {
         self.repo
             .read_ref(&RefKey::parse(refspec).unwrap())
             .unwrap()
     }
 
     /// Checks every object that the newest commit needs.
-    pub fn assert_whole(&self, commit: CommitId) {
+    pub(crate) fn assert_whole(&self, commit: CommitId) {
         use ostler_store::reachable::{Depth, Missing, Reachable};
         assert!(
             !self.repo.is_partial(commit).unwrap(),
@@ -248,7 +248,7 @@ impl Client {
     }
 
     /// Whether anything is in `objects/`.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         let mut found = false;
         self.repo
             .for_each_object(|_| {
@@ -261,7 +261,7 @@ impl Client {
 }
 
 /// A pull of `main` that gives up at once.
-pub fn of_main() -> PullOptions {
+pub(crate) fn of_main() -> PullOptions {
     let mut options = PullOptions {
         targets: vec![PullTarget::Ref(RefName::new("main").unwrap())],
         fsync: Some(false),

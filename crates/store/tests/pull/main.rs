@@ -1,5 +1,7 @@
 //! Pulling: from honest servers and from hostile ones, from this machine, in part, again.
 
+#![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
+
 mod ground;
 mod honest;
 mod hostile;

@@ -9,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 /// What a request is answered with in place of the file.
-pub enum Answer {
+pub(crate) enum Answer {
     /// The file as it is.
     Honest,
     /// This body, with its true length.
@@ -29,7 +29,7 @@ pub enum Answer {
 type Decide = dyn Fn(&str) -> Answer + Send + Sync;
 
 /// Ends when it is dropped.
-pub struct Server {
+pub(crate) struct Server {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
     log: Arc<Mutex<Vec<String>>>,
@@ -37,7 +37,10 @@ pub struct Server {
 
 impl Server {
     /// Serves `root`; `decide` is asked for each path, without its leading slash.
-    pub fn start(root: &Path, decide: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(
+        root: &Path,
+        decide: impl Fn(&str) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
@@ -66,16 +69,16 @@ impl Server {
     }
 
     /// Serves `root` without a lie.
-    pub fn honest(root: &Path) -> Self {
+    pub(crate) fn honest(root: &Path) -> Self {
         Self::start(root, |_| Answer::Honest)
     }
 
-    pub fn url(&self) -> String {
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
     /// The paths asked for so far that end with `suffix`.
-    pub fn asked(&self, suffix: &str) -> Vec<String> {
+    pub(crate) fn asked(&self, suffix: &str) -> Vec<String> {
         let log = self.log.lock().unwrap();
         log.iter()
             .filter(|path| path.ends_with(suffix))
