@@ -17,8 +17,6 @@ mod place;
 mod whiteout;
 mod workers;
 
-pub(crate) use cache::CACHE_DIR;
-
 use std::sync::Arc;
 
 use ostler_format::{CommitId, DirEntry, DirMetaId, DirTreeId, FileId, ObjectError};

@@ -1,7 +1,6 @@
 //! Files that become objects by a second name, without being copied.
 
 use std::fs::File;
-use std::sync::atomic::Ordering;
 
 use ostler_format::{FileId, ObjectName};
 use ostler_fs::{HardLink, Trusted, file, hard_link_open};
@@ -23,16 +22,11 @@ impl Transaction<'_> {
     /// Makes the inode of `file` the content object `id`.
     ///
     /// The caller has hashed it, made sure that owner, mode and xattrs are what the repository's mode keeps, and will
-    /// remove the file's other names: until then whoever writes to it damages the object. Its times become 0.
-    pub(crate) fn adopt_content(
-        &self,
-        content: &File,
-        id: FileId,
-        size: u64,
-    ) -> Result<Adoption, StoreError> {
+    /// remove the file's other names: until then whoever writes to it damages the object. Its times become 0. It is not counted,
+    /// as ostree counts what is written.
+    pub(crate) fn adopt_content(&self, content: &File, id: FileId) -> Result<Adoption, StoreError> {
         let name = ObjectName::from(id);
         if self.has(&name)? {
-            self.count_known_content();
             return Ok(Adoption::Done);
         }
         let staging = &self.intake.staging;
@@ -40,10 +34,7 @@ impl Transaction<'_> {
         match hard_link_open(content, &staging.dir, Trusted(&path))? {
             HardLink::Linked => {}
             // Another thread has just staged the same content.
-            HardLink::AlreadyExists => {
-                self.count_known_content();
-                return Ok(Adoption::Done);
-            }
+            HardLink::AlreadyExists => return Ok(Adoption::Done),
             HardLink::TooManyLinks | HardLink::CrossDevice | HardLink::NotPermitted => {
                 return Ok(Adoption::Impossible);
             }
@@ -54,10 +45,6 @@ impl Transaction<'_> {
         }
         self.intake.enable_verity(&path)?;
         staging.note(name);
-        self.count_known_content();
-        let counters = &self.intake.counters;
-        counters.content_written.fetch_add(1, Ordering::Relaxed);
-        counters.content_bytes.fetch_add(size, Ordering::Relaxed);
         Ok(Adoption::Done)
     }
 }

@@ -5,7 +5,6 @@ use std::collections::HashMap;
 use ostler_format::{FileId, ObjectKind, ObjectName, StorageForm};
 use ostler_fs::{Dir, Entries, FileSystemKind};
 
-use crate::checkout::CACHE_DIR;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::repo::Repo;
@@ -18,15 +17,11 @@ pub(super) struct HardlinkMap {
 }
 
 impl HardlinkMap {
-    /// Lists the bare objects of the repository and its parents; of an archive, the files of its uncompressed cache.
+    /// Lists the bare objects of the repository and its parents; the objects of an archive are nobody's files.
     pub(super) fn scan(repo: &Repo) -> Result<Self, StoreError> {
         let mut map = Self::default();
         for repo in repo.chain() {
-            if repo.mode() == RepoMode::Archive {
-                if let Some(cache) = repo.open_dir_optional(CACHE_DIR)? {
-                    map.places.push(scan(&cache)?);
-                }
-            } else {
+            if repo.mode() != RepoMode::Archive {
                 map.places.push(scan(repo.objects())?);
             }
         }

@@ -138,7 +138,7 @@ impl<'s> Reader<'s> {
     ) -> Result<FileId, TreeError> {
         let transaction = self.scan.transaction;
         let (id, _) = self.hash(file, header)?;
-        match transaction.adopt_content(file, id, stat.size)? {
+        match transaction.adopt_content(file, id)? {
             Adoption::Done => Ok(id),
             Adoption::Impossible => {
                 rewind(file)?;
