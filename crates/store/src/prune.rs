@@ -13,6 +13,7 @@ use crate::progress::{Event, Phase, Sink};
 use crate::reachable::{Depth, Missing, ObjectSet, Reachable};
 use crate::refs::{Partial, RefKey};
 use crate::repo::Repo;
+use crate::transaction::remove_leftovers;
 
 /// What to keep, and whether anything is deleted.
 #[derive(Clone, Debug)]
@@ -106,6 +107,9 @@ pub fn prune(
     });
     let keep = mark(repo, options)?;
     let report = sweep(repo, options, &keep, sink)?;
+    if !options.dry_run {
+        remove_leftovers(repo)?;
+    }
     sink.event(Event::End {
         phase: Phase::Prune,
     });

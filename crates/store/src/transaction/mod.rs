@@ -26,6 +26,7 @@ pub(crate) use content_file::{ContentFile, Hashing};
 pub(crate) use intake::Intake;
 pub(crate) use small::Scratch;
 pub use space::format_size;
+pub(crate) use staging::remove_leftovers;
 pub use write::ContentWriter;
 pub(crate) use write::SMALL_CONTENT;
 
