@@ -16,6 +16,8 @@ const FILE: &str = "commit-index.sqlite";
 const VERSION: i32 = 1;
 /// The database is cut down to half of this when it passes it.
 const MAX_BYTES: i64 = 128 << 20;
+/// Longer rows are not read: a hundred thousand files in one directory.
+const MAX_ROW_BYTES: i64 = 10 << 20;
 /// Bytes of the checksum before a row's records.
 const SEAL_BYTES: usize = 16;
 /// A row's key is the tree's number and 48 bits of the directory's hash.
@@ -143,8 +145,8 @@ impl Reader {
 
     fn row(&self, place: Place) -> rusqlite::Result<Option<Vec<u8>>> {
         self.connection
-            .prepare_cached("SELECT files FROM directory WHERE key = ?1")?
-            .query_row([key(self.tree, place)], |row| row.get(0))
+            .prepare_cached("SELECT files FROM directory WHERE key = ?1 AND length(files) <= ?2")?
+            .query_row([key(self.tree, place), MAX_ROW_BYTES], |row| row.get(0))
             .optional()
     }
 }
