@@ -1,5 +1,7 @@
 //! Commits of directories: what the index of unchanged files recognises and what it must not, consumed sources, overlays.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -1,6 +1,8 @@
 //! That unchanged files are not read again, by the kernel's count of what this process read. Alone in its process: the count
 //! is the whole process's.
 
+#![allow(clippy::unwrap_used, reason = "a panic is how a test fails")]
+
 use std::fs;
 use std::time::Duration;
 
