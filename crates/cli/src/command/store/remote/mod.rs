@@ -7,12 +7,17 @@ pub(crate) mod refs;
 pub(crate) mod show_url;
 pub(crate) mod summary;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use ostler_format::Summary;
 use ostler_store::Repo;
+use ostler_store::pull::{self, NetworkOptions};
 
+use crate::command::values::summary_cache;
 use crate::context::Context;
 use crate::grammar::{Group, Node, RepoOption, Section, SysrootOption, verb};
+use crate::report::hinted;
+use crate::version;
 
 /// The group of these verbs.
 pub(crate) static GROUP: Group = Group {
@@ -50,4 +55,23 @@ fn open(
     };
     let remotes_dir = repo.remotes_dir(sysroot.sysroot.as_deref());
     Ok((repo, remotes_dir))
+}
+
+/// Fetches a remote's summary, as bytes and as a value; `missing` is said if the remote has none.
+fn fetch_summary(
+    context: &Context,
+    repo: &RepoOption,
+    name: &str,
+    cache_dir: Option<&Path>,
+    missing: &str,
+) -> anyhow::Result<(Vec<u8>, Summary)> {
+    let repo = repo.open(context)?;
+    let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
+    let network = NetworkOptions {
+        user_agent: Some(version::user_agent(context.personality, None)),
+        summary_cache: summary_cache(cache_dir),
+        ..NetworkOptions::default()
+    };
+    pull::remote_summary(&repo, &remote, &network)?
+        .ok_or_else(|| hinted(missing, "make one on the server (`ostler summary -u`)"))
 }

@@ -2,14 +2,10 @@
 
 use std::path::PathBuf;
 
-use ostler_store::pull::{self, NetworkOptions};
-
-use crate::command::values::summary_cache;
+use super::fetch_summary;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
-use crate::report::hinted;
-use crate::version;
 
 /// Options of `remote refs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -37,19 +33,13 @@ impl Verb for Refs {
     }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let repo = self.repo.open(context)?;
-        let remote = repo.remote(&self.name, repo.remotes_dir(None).as_deref())?;
-        let network = NetworkOptions {
-            user_agent: Some(version::user_agent(context.personality, None)),
-            summary_cache: summary_cache(self.cache_dir.as_deref()),
-            ..NetworkOptions::default()
-        };
-        let Some((_, summary)) = pull::remote_summary(&repo, &remote, &network)? else {
-            return Err(hinted(
-                "Remote refs not available; server has no summary file",
-                "make one on the server (`ostler summary -u`)",
-            ));
-        };
+        let (_, summary) = fetch_summary(
+            context,
+            &self.repo,
+            &self.name,
+            self.cache_dir.as_deref(),
+            "Remote refs not available; server has no summary file",
+        )?;
         for entry in &summary.refs {
             let (name, commit) = (&entry.name, entry.commit);
             if self.revision {

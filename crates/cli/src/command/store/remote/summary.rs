@@ -3,15 +3,13 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
-use ostler_store::pull::{self, NetworkOptions};
 
-use crate::command::values::summary_cache;
+use super::fetch_summary;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
-use crate::report::hinted;
+use crate::text;
 use crate::text::variant::Bytes;
-use crate::{text, version};
 
 /// Options of `remote summary`.
 #[derive(clap::Args, Clone, Debug)]
@@ -45,19 +43,13 @@ impl Verb for Summary {
     }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let repo = self.repo.open(context)?;
-        let remote = repo.remote(&self.name, repo.remotes_dir(None).as_deref())?;
-        let network = NetworkOptions {
-            user_agent: Some(version::user_agent(context.personality, None)),
-            summary_cache: summary_cache(self.cache_dir.as_deref()),
-            ..NetworkOptions::default()
-        };
-        let Some((bytes, summary)) = pull::remote_summary(&repo, &remote, &network)? else {
-            return Err(hinted(
-                "Remote server has no summary file",
-                "make one on the server (`ostler summary -u`)",
-            ));
-        };
+        let (bytes, summary) = fetch_summary(
+            context,
+            &self.repo,
+            &self.name,
+            self.cache_dir.as_deref(),
+            "Remote server has no summary file",
+        )?;
         if self.raw {
             let shown = Bytes::Swapped.print_stored(text::summary::SIGNATURE, &bytes)?;
             context.printer.line(shown)?;
