@@ -8,6 +8,7 @@ use flate2::write::DeflateEncoder;
 use ostler_format::{Checksum, FileHeader, Hasher, ObjectName};
 use ostler_fs::{LinkPolicy, TempFile};
 
+use super::deflate::{BlockDeflater, PARALLEL_FROM};
 use super::intake::Intake;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
@@ -29,6 +30,7 @@ pub(crate) struct ContentFile {
     hasher: Option<Hasher>,
     /// `None` once it is sealed.
     body: Option<Body>,
+    has_mode: bool,
     written: u64,
     reserved: u64,
 }
@@ -36,6 +38,7 @@ pub(crate) struct ContentFile {
 enum Body {
     Plain(TempFile),
     Deflated(Box<DeflateEncoder<TempFile>>),
+    InBlocks(Box<BlockDeflater<TempFile>>),
 }
 
 impl ContentFile {
@@ -51,14 +54,21 @@ impl ContentFile {
             Hashing::Sha256 => Some(header.hasher()?),
             Hashing::None => None,
         };
-        let mut temp = intake.new_temp(0o600)?;
+        let (mut temp, has_mode) = intake.new_content_temp(&header)?;
         let body = if intake.mode == RepoMode::Archive {
             // The size is not known yet; `seal` writes the prefix again.
             let prefix = header.archive_prefix(0)?;
             temp.write_all(&prefix)
                 .map_err(|e| StoreError::io("writing content", e))?;
-            let level = Compression::new(intake.zlib_level);
-            Body::Deflated(Box::new(DeflateEncoder::new(temp, level)))
+            let level = intake.zlib_level;
+            if expected_size.is_some_and(|size| size >= PARALLEL_FROM) {
+                let deflater = BlockDeflater::new(temp, level)
+                    .map_err(|e| StoreError::io("compressing content", e))?;
+                Body::InBlocks(Box::new(deflater))
+            } else {
+                let level = Compression::new(level);
+                Body::Deflated(Box::new(DeflateEncoder::new(temp, level)))
+            }
         } else {
             Body::Plain(temp)
         };
@@ -70,6 +80,7 @@ impl ContentFile {
             header,
             hasher,
             body: Some(body),
+            has_mode,
             written: 0,
             reserved,
         })
@@ -91,6 +102,7 @@ impl ContentFile {
         match &mut self.body {
             Some(Body::Plain(temp)) => temp.write_all(bytes),
             Some(Body::Deflated(encoder)) => encoder.write_all(bytes),
+            Some(Body::InBlocks(encoder)) => encoder.write_all(bytes),
             None => Err(io::Error::other("the content has ended")),
         }
         .map_err(|e| StoreError::io("writing content", e))
@@ -123,15 +135,15 @@ impl ContentFile {
         let temp = match self.body.take() {
             None => return Err(io_error(io::Error::other("the content has ended"))),
             Some(Body::Plain(temp)) => temp,
-            Some(Body::Deflated(encoder)) => {
-                let temp = encoder.finish().map_err(io_error)?;
-                temp.file()
-                    .write_all_at(&self.header.archive_prefix(self.written)?, 0)
-                    .map_err(io_error)?;
-                temp
-            }
+            Some(Body::Deflated(encoder)) => encoder.finish().map_err(io_error)?,
+            Some(Body::InBlocks(encoder)) => encoder.finish().map_err(io_error)?,
         };
-        self.intake.seal(&temp, &self.header)?;
+        if self.intake.mode == RepoMode::Archive {
+            temp.file()
+                .write_all_at(&self.header.archive_prefix(self.written)?, 0)
+                .map_err(io_error)?;
+        }
+        self.intake.seal_born(&temp, &self.header, self.has_mode)?;
         Ok(temp)
     }
 }

@@ -12,6 +12,7 @@ use ostler_fs::{
 };
 
 use super::Counters;
+use super::flush::Flusher;
 use super::space::SpaceBudget;
 use super::staging::Staging;
 use crate::config::Tristate;
@@ -31,6 +32,7 @@ pub(crate) struct Intake {
     pub(super) staging: Arc<Staging>,
     pub(super) space: Arc<SpaceBudget>,
     pub(super) counters: Arc<Counters>,
+    pub(super) flusher: Arc<Flusher>,
     pub(super) mode: RepoMode,
     pub(super) fsverity: Tristate,
     pub(super) zlib_level: u32,
@@ -46,6 +48,25 @@ impl Intake {
     /// Makes a file without a name in the staging directory.
     pub(crate) fn new_temp(&self, mode: u32) -> Result<TempFile, StoreError> {
         Ok(TempFile::new(&self.staging.dir, mode)?)
+    }
+
+    /// As [`Intake::new_temp`] for content with this header; the second value tells whether it has its mode already.
+    pub(crate) fn new_content_temp(
+        &self,
+        header: &FileHeader,
+    ) -> Result<(TempFile, bool), StoreError> {
+        let wanted = physical_mode(self.mode, header)?;
+        let takes_xattrs = match self.mode {
+            RepoMode::Bare => !header.xattrs.is_empty(),
+            RepoMode::BareUser => true,
+            RepoMode::BareUserOnly | RepoMode::BareSplitXattrs | RepoMode::Archive => false,
+        };
+        let has_mode = self.staging.fresh()?.is_some_and(|fresh| {
+            let keeps_owner = self.mode != RepoMode::Bare || fresh.is_owned_by(header);
+            keeps_owner && fresh.allows(wanted) && !takes_xattrs
+        });
+        let temp = self.new_temp(if has_mode { wanted } else { 0o600 })?;
+        Ok((temp, has_mode))
     }
 
     /// Gives a finished temporary file its object name.
@@ -119,9 +140,22 @@ impl Intake {
 
     /// Puts what the mode keeps of `header` on a file whose content is complete.
     pub(crate) fn seal(&self, temp: &TempFile, header: &FileHeader) -> Result<(), StoreError> {
+        self.seal_born(temp, header, false)
+    }
+
+    /// As [`Intake::seal`], for a file of [`Intake::new_content_temp`].
+    pub(super) fn seal_born(
+        &self,
+        temp: &TempFile,
+        header: &FileHeader,
+        has_mode: bool,
+    ) -> Result<(), StoreError> {
         match self.mode {
             RepoMode::Bare => {
-                file::set_owner(temp.file(), header.uid, header.gid)?;
+                let fresh = self.staging.fresh()?;
+                if !fresh.is_some_and(|fresh| fresh.is_owned_by(header)) {
+                    file::set_owner(temp.file(), header.uid, header.gid)?;
+                }
                 // After chown, which clears file capabilities and set-user-id bits.
                 for (key, value) in header.xattrs.iter() {
                     xattr::set(temp.file(), key, value)?;
@@ -132,7 +166,9 @@ impl Intake {
             }
             RepoMode::BareUserOnly | RepoMode::BareSplitXattrs | RepoMode::Archive => {}
         }
-        file::set_mode(temp.file(), physical_mode(self.mode, header)?)?;
+        if !has_mode {
+            file::set_mode(temp.file(), physical_mode(self.mode, header)?)?;
+        }
         if self.mode != RepoMode::Archive {
             file::set_times(temp.file(), EPOCH)?;
         }
@@ -201,5 +237,6 @@ impl Intake {
         let counters = &self.counters;
         counters.content_written.fetch_add(1, Ordering::Relaxed);
         counters.content_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.flusher.wrote(bytes, &self.staging.dir);
     }
 }

@@ -7,6 +7,8 @@
 
 mod adopt;
 mod content_file;
+mod deflate;
+mod flush;
 mod intake;
 mod publish;
 mod small;
@@ -35,6 +37,7 @@ use crate::lock::RepoLock;
 use crate::object::FileObject;
 use crate::refs::RefKey;
 use crate::repo::Repo;
+use flush::Flusher;
 use space::SpaceBudget;
 use staging::Staging;
 
@@ -104,6 +107,7 @@ impl Repo {
             staging: Arc::new(staging),
             space: Arc::new(space),
             counters: Arc::default(),
+            flusher: Arc::new(Flusher::new(fsync && !per_object)),
             mode: self.mode(),
             fsverity: self.config().fsverity,
             zlib_level: self.config().zlib_level,

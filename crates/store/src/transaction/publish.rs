@@ -3,7 +3,7 @@
 use std::thread;
 
 use ostler_format::{ObjectKind, ObjectName};
-use ostler_fs::{Durability, Trusted};
+use ostler_fs::{Dir, Durability, Trusted, xattr};
 
 use super::staging::remove_leftovers;
 use super::{Transaction, TransactionStats};
@@ -12,6 +12,9 @@ use crate::refs;
 
 /// Below this many objects a second thread costs more than it saves.
 const PARALLEL_MOVES: usize = 512;
+
+/// Below this many objects there is little to gain from moving directories.
+const WHOLE_DIRS: usize = 256;
 
 impl Transaction<'_> {
     /// Publishes the objects and moves the refs.
@@ -33,12 +36,15 @@ impl Transaction<'_> {
             .into_iter()
             .partition(|name| matches!(name.kind, ObjectKind::Commit | ObjectKind::CommitMeta));
         let wrote = !(commits.is_empty() && others.is_empty());
+        let wrote_both = !(commits.is_empty() || others.is_empty());
+        self.intake.flusher.finish()?;
         if wrote && self.fsync && !self.intake.per_object_fsync {
             // Before the moves: a name in `objects/` must never be seen without its data after a crash.
             self.intake.staging.dir.sync_file_system()?;
         }
+        let others = self.move_whole_dirs(others, &commits)?;
         self.move_objects(&others)?;
-        if self.fsync && !others.is_empty() && !commits.is_empty() {
+        if self.fsync && wrote_both {
             self.repo.objects().sync_file_system()?;
         }
         self.move_objects(&commits)?;
@@ -63,6 +69,34 @@ impl Transaction<'_> {
     /// [`StoreError::Fs`].
     pub fn abort(self) -> Result<(), StoreError> {
         self.intake.staging.remove()
+    }
+
+    /// Moves each directory of objects that the repository does not have yet in one step; returns the objects that are left.
+    ///
+    /// One that holds a commit waits, as commits come last.
+    fn move_whole_dirs(
+        &self,
+        objects: Vec<ObjectName>,
+        commits: &[ObjectName],
+    ) -> Result<Vec<ObjectName>, StoreError> {
+        let target = self.repo.objects();
+        if objects.len() < WHOLE_DIRS || !new_dirs_are_plain(target)? {
+            return Ok(objects);
+        }
+        let staging = &self.intake.staging;
+        let mut left = Vec::new();
+        for group in objects.chunk_by(|a, b| prefix(a) == prefix(b)) {
+            let first = &group[0];
+            let has_commit = commits.iter().any(|commit| prefix(commit) == prefix(first));
+            let name = format!("{:02x}", prefix(first));
+            let moved = !has_commit
+                && staging.made_dir_of(first)
+                && staging.dir.rename_noreplace(&name, target, &name)?;
+            if !moved {
+                left.extend_from_slice(group);
+            }
+        }
+        Ok(left)
     }
 
     fn move_objects(&self, names: &[ObjectName]) -> Result<(), StoreError> {
@@ -122,4 +156,15 @@ impl Transaction<'_> {
         }
         Ok(!refs.is_empty())
     }
+}
+
+fn prefix(name: &ObjectName) -> u8 {
+    name.checksum.as_bytes()[0]
+}
+
+/// Whether a directory made elsewhere and moved here is as one made here: no inherited group, no inherited ACL.
+fn new_dirs_are_plain(dir: &Dir) -> Result<bool, StoreError> {
+    const SET_GROUP: u32 = 0o2000;
+    let has_acl = xattr::get(dir, "system.posix_acl_default", 64 << 10)?.is_some();
+    Ok(dir.self_metadata()?.permissions() & SET_GROUP == 0 && !has_acl)
 }

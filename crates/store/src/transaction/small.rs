@@ -60,13 +60,13 @@ impl Transaction<'_> {
                 }
                 _ => content,
             };
-            let temp = intake.new_temp(0o600)?;
+            let (temp, has_mode) = intake.new_content_temp(header)?;
             if !stored.is_empty() {
                 temp.file()
                     .write_all_at(stored, 0)
                     .map_err(|e| StoreError::io(name.to_string(), e))?;
             }
-            intake.seal(&temp, header)?;
+            intake.seal_born(&temp, header, has_mode)?;
             intake.link_temp(temp, name, LinkPolicy::KeepExisting)
         };
         put().inspect_err(|_| intake.space.give_back(bytes))?;

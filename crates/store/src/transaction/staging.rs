@@ -8,12 +8,12 @@
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher;
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, SystemTime};
 
-use ostler_format::{ObjectKind, ObjectName, StorageForm};
+use ostler_format::{FileHeader, ObjectKind, ObjectName, StorageForm};
 use ostler_fs::lock::{FileLock, LockMode, Timeout};
-use ostler_fs::{Dir, FileType, file};
+use ostler_fs::{Dir, FileType, TempFile, file, xattr};
 
 use crate::error::StoreError;
 use crate::repo::Repo;
@@ -26,8 +26,50 @@ pub(crate) struct Staging {
     pub(crate) dir: Dir,
     form: StorageForm,
     staged: Mutex<HashSet<ObjectName>>,
-    prefixes: [std::sync::OnceLock<()>; 256],
+    prefixes: [OnceLock<Made>; 256],
+    fresh: OnceLock<Option<Fresh>>,
     _lock: FileLock,
+}
+
+/// Whether this transaction made a directory of staged objects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Made {
+    Here,
+    Before,
+}
+
+/// What the kernel gives a new file here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Fresh {
+    uid: u32,
+    gid: u32,
+    /// The permissions that neither the umask nor a default ACL takes away.
+    allowed: u32,
+}
+
+impl Fresh {
+    fn probe(dir: &Dir) -> Result<Option<Self>, StoreError> {
+        let probe = TempFile::new(dir, 0o777)?;
+        // An ACL that is inherited is more than a mode.
+        if !xattr::all(probe.file(), 64 << 10).is_ok_and(|xattrs| xattrs.is_empty()) {
+            return Ok(None);
+        }
+        let stat = file::metadata(probe.file())?;
+        Ok(Some(Self {
+            uid: stat.uid,
+            gid: stat.gid,
+            allowed: stat.permissions() & 0o777,
+        }))
+    }
+
+    pub(super) fn is_owned_by(&self, header: &FileHeader) -> bool {
+        (self.uid, self.gid) == (header.uid, header.gid)
+    }
+
+    /// Whether a file made with `mode` has it; a set-id bit is never left to that.
+    pub(super) fn allows(&self, mode: u32) -> bool {
+        mode & !self.allowed == 0
+    }
 }
 
 impl Staging {
@@ -98,7 +140,8 @@ impl Staging {
             dir,
             form,
             staged: Mutex::new(staged),
-            prefixes: std::array::from_fn(|_| std::sync::OnceLock::new()),
+            prefixes: std::array::from_fn(|_| OnceLock::new()),
+            fresh: OnceLock::new(),
             _lock: lock,
         })
     }
@@ -123,10 +166,24 @@ impl Staging {
         let path = name.loose_path(self.form);
         let made = &self.prefixes[usize::from(name.checksum.as_bytes()[0])];
         if made.get().is_none() {
-            self.dir.ensure_dir(&path[..2], 0o755)?;
-            let _ = made.set(());
+            let made_here = self.dir.ensure_dir(&path[..2], 0o775)?;
+            let _ = made.set(if made_here { Made::Here } else { Made::Before });
         }
         Ok(path)
+    }
+
+    /// Whether this transaction made the directory of `name`, so that nothing but its objects is in there.
+    pub(super) fn made_dir_of(&self, name: &ObjectName) -> bool {
+        self.prefixes[usize::from(name.checksum.as_bytes()[0])].get() == Some(&Made::Here)
+    }
+
+    /// What a new file in the staging directory is like; `None` if that cannot be told.
+    pub(super) fn fresh(&self) -> Result<Option<Fresh>, StoreError> {
+        if let Some(fresh) = self.fresh.get() {
+            return Ok(*fresh);
+        }
+        let fresh = Fresh::probe(&self.dir)?;
+        Ok(*self.fresh.get_or_init(|| fresh))
     }
 
     /// Takes the names of all staged objects, in the order of their names.
