@@ -136,8 +136,16 @@ pub enum PullError {
         /// Its mode.
         mode: String,
     },
+    /// The remote's summary does not list the ref.
+    #[error("No such branch '{name}' in repository summary of remote `{remote}`")]
+    NotInSummary {
+        /// The remote.
+        remote: String,
+        /// The ref.
+        name: String,
+    },
     /// The remote has no such ref.
-    #[error("remote `{remote}` has no ref `{name}`, neither as a file nor in its summary (404)")]
+    #[error("remote `{remote}` has no ref `{name}`, neither as a file nor in a summary (404)")]
     RefMissing {
         /// The remote.
         remote: String,
@@ -233,7 +241,7 @@ impl PullError {
             Self::NoSummary { .. } => {
                 "name the refs, or make a summary on the server (`ostler summary -u`)".into()
             }
-            Self::RefMissing { remote, .. } => {
+            Self::RefMissing { remote, .. } | Self::NotInSummary { remote, .. } => {
                 format!("`ostler remote refs {remote}` lists what it has")
             }
             Self::Binding { .. } => {

@@ -17,6 +17,7 @@ mod local;
 mod options;
 mod origin;
 mod plan;
+mod raw_summary;
 mod receive;
 mod remote_refs;
 mod session;
@@ -44,7 +45,6 @@ use crate::transaction::TransactionOptions;
 use origin::{Origin, OriginConfig};
 use remote_refs::Resolved;
 use session::{Destination, Session};
-use summary_cache::SummaryStore;
 
 /// What a pull did.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -219,13 +219,12 @@ fn pull_http(
 ) -> Result<PullReport, PullError> {
     let started = Instant::now();
     let origin = Origin::open(repo, remote, &options.network)?;
-    let store = SummaryStore::for_remote(repo, remote, &options.network);
     let to = |config: &OriginConfig| destination(remote, options, config.collection_id.clone());
     let Resolved {
         targets,
         config,
         mirrored_summary,
-    } = remote_refs::resolve(&origin, remote, options, to, &store)?;
+    } = remote_refs::resolve(&origin, remote, options, to)?;
     let transaction = repo.begin(transaction_options(options))?;
     let collection = remote.collection_id.clone();
     let mut session = Session::new(&transaction, options, targets, collection)?;
@@ -234,8 +233,7 @@ fn pull_http(
     let stats = transaction.commit()?;
     ending.unmark(repo)?;
     if let Some(summary) = mirrored_summary {
-        let signature = origin.summary_signature()?;
-        mirror_summary(repo, Some(&summary.bytes), signature.as_deref())?;
+        mirror_summary(repo, Some(&summary.bytes), summary.signature.as_deref())?;
     }
     Ok(PullReport {
         refs: ending.refs,

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use ostler_format::{Checksum, CollectionId, CommitId, KeyFile, RefName, Summary};
+use ostler_format::{Checksum, CollectionId, CommitId, KeyFile, RefName};
 use ostler_http::{
     ClientIdentity, Conditional, Document, Fetched, Fetcher, FetcherOptions, Http2, Mirrors,
     ProxyChoice, TlsOptions,
@@ -16,7 +16,6 @@ use crate::config::RepoConfig;
 use crate::mode::RepoMode;
 use crate::remote::Remote;
 use crate::repo::Repo;
-use crate::summary::MAX_SUMMARY_SIZE;
 
 /// The longest list of mirrors that is read.
 const MAX_MIRROR_LIST: u64 = 1 << 20;
@@ -33,6 +32,8 @@ pub(crate) struct Origin {
     pub(crate) metadata: Mirrors,
     /// Where objects are.
     pub(crate) content: Mirrors,
+    /// Summaries of earlier pulls.
+    pub(super) store: SummaryStore,
 }
 
 /// What the remote's own `config` says.
@@ -74,6 +75,7 @@ impl Origin {
             fetcher,
             metadata,
             content,
+            store: SummaryStore::for_remote(repo, remote, network),
         })
     }
 
@@ -160,51 +162,6 @@ impl Origin {
             }),
         }
     }
-
-    /// Fetches the summary, or takes it from `store` if the server says that it is still the same.
-    pub(crate) fn summary(&self, store: &SummaryStore) -> Result<Option<RawSummary>, PullError> {
-        let url = self.metadata.urls().next().map(ToString::to_string);
-        let url = url.unwrap_or_default();
-        let kept = store.load(&url);
-        let unless = kept
-            .as_ref()
-            .map(|kept| kept.condition.clone())
-            .unwrap_or_default();
-        let fetched =
-            self.fetcher
-                .fetch_bytes(&self.metadata, "summary", MAX_SUMMARY_SIZE, &unless)?;
-        let bytes = match fetched {
-            Fetched::Body(document) => {
-                store.save(&url, &document);
-                document.bytes
-            }
-            Fetched::NotFound { .. } => return Ok(None),
-            Fetched::NotModified => kept.map(|kept| kept.bytes).unwrap_or_default(),
-        };
-        let parsed = Summary::parse(&bytes).map_err(|source| PullError::Summary {
-            remote: self.name.clone(),
-            source,
-        })?;
-        Ok(Some(RawSummary { bytes, parsed }))
-    }
-
-    /// Fetches the summary's signature, if there is one.
-    pub(crate) fn summary_signature(&self) -> Result<Option<Vec<u8>>, PullError> {
-        let unless = Conditional::default();
-        let fetched =
-            self.fetcher
-                .fetch_bytes(&self.metadata, "summary.sig", MAX_SUMMARY_SIZE, &unless)?;
-        Ok(match fetched {
-            Fetched::Body(document) => Some(document.bytes),
-            Fetched::NotFound { .. } | Fetched::NotModified => None,
-        })
-    }
-}
-
-/// A summary with the bytes that a signature would be over.
-pub(crate) struct RawSummary {
-    pub(crate) bytes: Vec<u8>,
-    pub(crate) parsed: Summary,
 }
 
 fn mirrors(fetcher: &Fetcher, url: &str) -> Result<Mirrors, PullError> {

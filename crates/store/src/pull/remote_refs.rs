@@ -7,9 +7,9 @@ use ostler_format::{CollectionId, CommitId, RefName, Summary, SummaryRef};
 
 use super::error::PullError;
 use super::options::{NetworkOptions, PullOptions, PullTarget};
-use super::origin::{Origin, OriginConfig, RawSummary};
+use super::origin::{Origin, OriginConfig};
+use super::raw_summary::{RawSummary, Signature};
 use super::session::{Destination, Targets};
-use super::summary_cache::SummaryStore;
 use super::{Location, locate};
 use crate::error::StoreError;
 use crate::refs::RefKey;
@@ -24,13 +24,12 @@ pub(crate) struct Resolved {
     pub(crate) mirrored_summary: Option<RawSummary>,
 }
 
-/// Finds out which commits are meant, with as few requests as it takes.
+/// Finds out which commits are meant. A remote that has a summary is asked nothing else: what that does not list, it has not.
 pub(crate) fn resolve(
     origin: &Origin,
     remote: &Remote,
     options: &PullOptions,
     destination: impl FnOnce(&OriginConfig) -> Destination,
-    store: &SummaryStore,
 ) -> Result<Resolved, PullError> {
     let mut wanted = options.targets.clone();
     if wanted.is_empty() {
@@ -43,40 +42,32 @@ pub(crate) fn resolve(
             remote: origin.name.clone(),
         });
     }
-    let names: Vec<_> = wanted.iter().filter_map(asked_by_name).collect();
-    let (config, found) = thread::scope(|scope| {
+    let asked = wanted.iter().any(|target| asked_by_name(target).is_some());
+    let signature = match wanted.is_empty() {
+        true => Signature::Wanted,
+        false => Signature::needed_by(remote),
+    };
+    let needs_summary = asked || signature == Signature::Wanted;
+    let (config, summary) = thread::scope(|scope| {
         let config = scope.spawn(|| origin.config());
-        let found = origin.read_refs(&names);
+        let summary = match needs_summary {
+            true => origin.summary(signature),
+            false => Ok(None),
+        };
         (
             config.join().expect("fetching the config does not panic"),
-            found,
+            summary,
         )
     });
+    // The first thing that a server without a repository lacks is its `config`.
     let config = config?;
-    let mut found: BTreeMap<_, _> = names.into_iter().zip(found?).collect();
+    let summary = summary?;
     let destination = destination(&config);
     if wanted.is_empty() {
-        return all_refs(origin, config, &destination, store);
+        return all_refs(origin, config, &destination, summary);
     }
-    if found.values().any(Option::is_none) {
-        look_up_in_summary(origin, store, &mut found)?;
-    }
-    let mut targets = Targets::default();
-    for target in &wanted {
-        match target {
-            PullTarget::Commit(id) => targets.add_commit(*id),
-            PullTarget::RefAt(name, id) => targets.add_ref(&destination, name, *id),
-            PullTarget::Ref(name) => match found.get(name).copied().flatten() {
-                Some(id) => targets.add_ref(&destination, name, id),
-                None => {
-                    return Err(PullError::RefMissing {
-                        remote: origin.name.clone(),
-                        name: name.to_string(),
-                    });
-                }
-            },
-        }
-    }
+    let targets = Targets::default();
+    let targets = named(origin, &wanted, summary.as_ref(), &destination, targets)?;
     Ok(Resolved {
         targets,
         config,
@@ -91,28 +82,64 @@ fn asked_by_name(target: &PullTarget) -> Option<RefName> {
     }
 }
 
-/// Not every server has the refs as files.
-fn look_up_in_summary(
+/// Adds what was asked for by name or by commit.
+fn named(
     origin: &Origin,
-    store: &SummaryStore,
-    found: &mut BTreeMap<RefName, Option<CommitId>>,
-) -> Result<(), PullError> {
-    let Some(summary) = origin.summary(store)? else {
-        return Ok(());
-    };
-    for (name, id) in found.iter_mut().filter(|(_, id)| id.is_none()) {
-        *id = summary.parsed.find(name.as_str()).map(|entry| entry.commit);
+    wanted: &[PullTarget],
+    summary: Option<&RawSummary>,
+    destination: &Destination,
+    mut targets: Targets,
+) -> Result<Targets, PullError> {
+    let names: Vec<_> = wanted.iter().filter_map(asked_by_name).collect();
+    let found = look_up(origin, summary, &names)?;
+    for target in wanted {
+        match target {
+            PullTarget::Commit(id) => targets.add_commit(*id),
+            PullTarget::RefAt(name, id) => targets.add_ref(destination, name, *id),
+            PullTarget::Ref(name) => targets.add_ref(destination, name, found[name]),
+        }
     }
-    Ok(())
+    Ok(targets)
+}
+
+/// Finds refs in the summary, or in the files of refs if there is no summary.
+fn look_up(
+    origin: &Origin,
+    summary: Option<&RawSummary>,
+    names: &[RefName],
+) -> Result<BTreeMap<RefName, CommitId>, PullError> {
+    let found: Vec<_> = match summary {
+        Some(summary) => names
+            .iter()
+            .map(|name| summary.parsed.find(name.as_str()).map(|entry| entry.commit))
+            .collect(),
+        None => origin.read_refs(names)?,
+    };
+    let mut commits = BTreeMap::new();
+    for (name, commit) in names.iter().zip(found) {
+        let (remote, ref_name) = (origin.name.clone(), name.to_string());
+        let commit = commit.ok_or(match summary {
+            Some(_) => PullError::NotInSummary {
+                remote,
+                name: ref_name,
+            },
+            None => PullError::RefMissing {
+                remote,
+                name: ref_name,
+            },
+        })?;
+        commits.insert(name.clone(), commit);
+    }
+    Ok(commits)
 }
 
 fn all_refs(
     origin: &Origin,
     config: OriginConfig,
     destination: &Destination,
-    store: &SummaryStore,
+    summary: Option<RawSummary>,
 ) -> Result<Resolved, PullError> {
-    let Some(summary) = origin.summary(store)? else {
+    let Some(summary) = summary else {
         return Err(PullError::NoSummary {
             remote: origin.name.clone(),
         });
@@ -156,27 +183,20 @@ pub fn remote_ref(
     name: &RefName,
     network: &NetworkOptions,
 ) -> Result<CommitId, PullError> {
-    let found = match locate(remote, network)? {
-        Location::Local(path) => Repo::open(path)?.read_ref(&RefKey::Head(name.clone()))?,
+    match locate(remote, network)? {
+        Location::Local(path) => Repo::open(path)?
+            .read_ref(&RefKey::Head(name.clone()))?
+            .ok_or_else(|| PullError::RefMissing {
+                remote: remote.name.clone(),
+                name: name.to_string(),
+            }),
         Location::Http => {
             let origin = Origin::open(repo, remote, network)?;
-            let commit = origin
-                .read_refs(std::slice::from_ref(name))?
-                .into_iter()
-                .next()
-                .flatten();
-            let mut found = BTreeMap::from([(name.clone(), commit)]);
-            if commit.is_none() {
-                let store = SummaryStore::for_remote(repo, remote, network);
-                look_up_in_summary(&origin, &store, &mut found)?;
-            }
-            found.into_values().next().flatten()
+            let summary = origin.summary(Signature::needed_by(remote))?;
+            let found = look_up(&origin, summary.as_ref(), std::slice::from_ref(name))?;
+            Ok(found[name])
         }
-    };
-    found.ok_or_else(|| PullError::RefMissing {
-        remote: remote.name.clone(),
-        name: name.to_string(),
-    })
+    }
 }
 
 /// Fetches a remote's summary: its bytes, and what they say; `None` if it has none.
@@ -205,8 +225,7 @@ pub fn remote_summary(
         }
         Location::Http => {
             let origin = Origin::open(repo, remote, network)?;
-            let store = SummaryStore::for_remote(repo, remote, network);
-            let summary = origin.summary(&store)?;
+            let summary = origin.summary(Signature::needed_by(remote))?;
             Ok(summary.map(|summary| (summary.bytes, summary.parsed)))
         }
     }

@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use ostler_fs::{Dir, FsError, LinkPolicy, TempFile, xattr};
+use ostler_fs::{Dir, FsError, LinkPolicy, TempFile, Timestamp, file, xattr};
 use ostler_http::{Conditional, Document};
 
 use super::options::{NetworkOptions, SummaryCache};
@@ -21,6 +21,25 @@ const URL: &str = "user.ostler.url";
 const MAX_VALUE: usize = 4096;
 /// A date proves nothing while the file may still change within its second, or by a clock that is a little off.
 const SETTLED: Duration = Duration::from_secs(60);
+
+/// Which of the two files.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// `summary`.
+    Summary,
+    /// `summary.sig`.
+    Signature,
+}
+
+impl Part {
+    /// Its name on the server.
+    pub(crate) fn file_name(self) -> &'static str {
+        match self {
+            Self::Summary => "summary",
+            Self::Signature => "summary.sig",
+        }
+    }
+}
 
 /// Where the summary of one remote is kept; nowhere if that cannot be written.
 pub(crate) struct SummaryStore {
@@ -48,11 +67,21 @@ impl SummaryStore {
         }
     }
 
-    /// The summary that `url` gave, if there is something to ask for a change by.
-    pub(crate) fn load(&self, url: &str) -> Option<Kept> {
+    /// What `url` gave, if there is something to ask for a change by.
+    pub(crate) fn load(&self, part: Part, url: &str) -> Option<Kept> {
+        self.read(part, url)
+            .filter(|kept| kept.condition != Conditional::default())
+    }
+
+    /// The bytes that `url` gave. Whether they are still those of the server, something else must prove.
+    pub(crate) fn load_any(&self, part: Part, url: &str) -> Option<Vec<u8>> {
+        self.read(part, url).map(|kept| kept.bytes)
+    }
+
+    fn read(&self, part: Part, url: &str) -> Option<Kept> {
         let dir = self.dir.as_ref()?;
         // One open file: another pull may replace the entry meanwhile.
-        let (mut file, _) = dir.open_regular_optional(&self.name).ok()??;
+        let (mut file, _) = dir.open_regular_optional(self.entry(part)).ok()??;
         let value = |attribute| {
             let bytes = xattr::get(&file, attribute, MAX_VALUE).ok()??;
             String::from_utf8(bytes).ok()
@@ -65,22 +94,39 @@ impl SummaryStore {
             etag: value(ETAG),
             last_modified: seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
         };
-        if condition == Conditional::default() {
-            return None;
-        }
         let mut bytes = Vec::new();
         let capped = (&mut file).take(MAX_SUMMARY_SIZE).read_to_end(&mut bytes);
         capped.ok().map(|_| Kept { bytes, condition })
     }
 
-    /// Keeps a summary. What cannot be kept is fetched again, so that a failure does not matter.
-    pub(crate) fn save(&self, url: &str, document: &Document) {
+    /// Keeps a file. What cannot be kept is fetched again, so that a failure does not matter.
+    pub(crate) fn save(&self, part: Part, url: &str, document: &Document) {
         if let Some(dir) = &self.dir {
-            let _ = self.try_save(dir, url, document);
+            let _ = self.try_save(dir, part, url, document);
         }
     }
 
-    fn try_save(&self, dir: &Dir, url: &str, document: &Document) -> Result<(), FsError> {
+    /// Drops what is kept: the server has no such file any more.
+    pub(crate) fn forget(&self, part: Part) {
+        if let Some(dir) = &self.dir {
+            let _ = dir.unlink_optional(self.entry(part));
+        }
+    }
+
+    fn entry(&self, part: Part) -> String {
+        match part {
+            Part::Summary => self.name.clone(),
+            Part::Signature => format!("{}.sig", self.name),
+        }
+    }
+
+    fn try_save(
+        &self,
+        dir: &Dir,
+        part: Part,
+        url: &str,
+        document: &Document,
+    ) -> Result<(), FsError> {
         let mut temp = TempFile::new(dir, 0o644)?;
         temp.write_all(&document.bytes)
             .map_err(|error| FsError::new("write", dir.shown_path(), error))?;
@@ -91,9 +137,24 @@ impl SummaryStore {
         if let Some(seconds) = settled_seconds(document.last_modified) {
             xattr::set(&temp, LAST_MODIFIED, seconds.to_string().as_bytes())?;
         }
+        // libostree takes the date from here.
+        if let Some(modified) = document.last_modified.and_then(timestamp) {
+            file::set_times(&temp, modified)?;
+        }
         // With its attributes at once: a tag must never be seen on another summary.
-        temp.link_into(dir, &self.name, LinkPolicy::Replace)?;
+        temp.link_into(dir, self.entry(part), LinkPolicy::Replace)?;
         Ok(())
+    }
+}
+
+impl Kept {
+    /// Whether saving `document` would change nothing.
+    pub(crate) fn is(&self, document: &Document) -> bool {
+        let settled = settled_seconds(document.last_modified);
+        let modified = settled.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));
+        self.bytes == document.bytes
+            && self.condition.etag == document.etag
+            && self.condition.last_modified == modified
     }
 }
 
@@ -104,6 +165,14 @@ fn settled_seconds(last_modified: Option<SystemTime>) -> Option<u64> {
         .then(|| modified.duration_since(UNIX_EPOCH).ok())
         .flatten()
         .map(|since| since.as_secs())
+}
+
+fn timestamp(time: SystemTime) -> Option<Timestamp> {
+    let since = time.duration_since(UNIX_EPOCH).ok()?;
+    Some(Timestamp {
+        seconds: i64::try_from(since.as_secs()).ok()?,
+        nanoseconds: 0,
+    })
 }
 
 fn open_ambient(path: &std::path::Path) -> Result<Dir, FsError> {

@@ -137,7 +137,29 @@ fn a_ref_that_is_only_in_the_summary_is_found() {
     let mut options = of_main();
     options.targets = vec![PullTarget::Ref(RefName::new("other").unwrap())];
     let error = client.pull(&options).unwrap_err();
-    assert!(matches!(error, PullError::RefMissing { .. }), "{error}");
+    assert!(matches!(error, PullError::NotInSummary { .. }), "{error}");
+    assert!(
+        server.asked("refs/").is_empty(),
+        "the summary says which refs there are"
+    );
+}
+
+#[test]
+fn a_broken_summary_stops_a_pull_by_ref_but_not_one_by_commit() {
+    let root = scratch();
+    let published = Published::new(root.path());
+    std::fs::write(published.path.join("summary"), "broken").unwrap();
+    let server = Server::honest(&published.path);
+    let mut client = Client::new(root.path(), "client", RepoMode::Bare);
+    client.set_origin(&server.url());
+    let error = client.pull(&of_main()).unwrap_err();
+    assert!(matches!(error, PullError::Summary { .. }), "{error}");
+    let mut options = of_main();
+    let main = RefName::new("main").unwrap();
+    options.targets = vec![PullTarget::RefAt(main, published.commit)];
+    client.pull(&options).unwrap();
+    assert_eq!(client.rev("origin:main"), Some(published.commit));
+    assert_eq!(server.asked("summary").len(), 1);
 }
 
 #[test]
