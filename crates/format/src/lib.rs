@@ -10,7 +10,7 @@
 //! | `commit`, `metadata`, `sizes` | commits and what is attached to them |
 //! | `dirtree`, `dirtree_ref`, `dirmeta` | directories, owned and in place |
 //! | `file_header`, `xattrs`, `mode` | files and symlinks |
-//! | `summary` | a repository's refs |
+//! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
 //! | [`kargs`], [`bls`], [`bootlink`] | kernel arguments, boot entries, links to deployments |
 
@@ -26,6 +26,7 @@ mod file_header;
 pub mod kargs;
 pub mod keyfile;
 mod metadata;
+mod metalink;
 mod mode;
 mod object;
 pub mod origin;
@@ -51,6 +52,7 @@ pub use file_header::{FileHeader, HEADER_PREFIX_LEN, MAX_HEADER_SIZE, ReadHeader
 pub use kargs::{Karg, KernelArgs};
 pub use keyfile::KeyFile;
 pub use metadata::Metadata;
+pub use metalink::{Metalink, MetalinkError, MetalinkMismatch};
 pub use mode::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 pub use object::{MAX_METADATA_SIZE, ObjectKind, ObjectName, ObjectNameError, StorageForm};
 pub use origin::Origin;

@@ -1,6 +1,6 @@
 //! Why a pull fails.
 
-use ostler_format::{CommitId, ObjectError, ObjectName};
+use ostler_format::{CommitId, MetalinkError, MetalinkMismatch, ObjectError, ObjectName};
 use ostler_http::{FetchError, SetupError};
 
 use super::check::{BindingFault, OlderCommit};
@@ -58,11 +58,35 @@ pub enum PullError {
         /// The program.
         backend: String,
     },
-    /// The remote is configured by a metalink.
-    #[error("remote `{remote}` is configured by a metalink, which cannot be used")]
+    /// There is no metalink where the remote's configuration says.
+    #[error("there is no metalink at `{url}`")]
+    MetalinkMissing {
+        /// Where it should be.
+        url: String,
+    },
+    /// The metalink cannot be read, or says too little.
+    #[error("metalink `{url}`: {source}")]
     Metalink {
-        /// The remote.
-        remote: String,
+        /// Where it came from.
+        url: String,
+        /// What is wrong with it.
+        source: MetalinkError,
+    },
+    /// The last of the URLs that a metalink names has no summary.
+    #[error("`{url}`, named by the metalink, is not there (status {status})")]
+    MetalinkSummaryMissing {
+        /// The URL.
+        url: String,
+        /// The server's answer: 404, 410 or 403.
+        status: u16,
+    },
+    /// The last of the URLs that a metalink names has another summary than the metalink means.
+    #[error("`{url}`: {source}")]
+    MetalinkMismatch {
+        /// The URL.
+        url: String,
+        /// In what it differs.
+        source: MetalinkMismatch,
     },
     /// The URL is of no kind that can be pulled from.
     #[error("Invalid URI scheme in {url}")]
@@ -232,8 +256,8 @@ impl PullError {
                 "if you trust the network and the server, turn the check off: `{key}=false` in the remote's configuration \
                  (`ostler remote add --force --no-gpg-verify --no-sign-verify {remote} URL`)"
             ),
-            Self::Metalink { remote } => {
-                format!("give remote `{remote}` the URL of one mirror, or a `mirrorlist=` URL")
+            Self::MetalinkMismatch { .. } => {
+                "the mirrors may be in the middle of an update, or somebody has changed the file: nothing of it was kept".into()
             }
             Self::NoBranches { remote } => {
                 format!("name a ref (`ostler remote refs {remote}` lists them), or use --mirror for all")

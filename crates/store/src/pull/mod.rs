@@ -14,6 +14,7 @@ mod error;
 mod fetch;
 mod import_pool;
 mod local;
+mod metalink;
 mod options;
 mod origin;
 mod plan;
@@ -158,10 +159,9 @@ pub(crate) fn locate(remote: &Remote, network: &NetworkOptions) -> Result<Locati
             state,
         });
     }
-    let url = match &network.url {
-        Some(url) => url,
-        None if remote.metalink.is_some() => return Err(PullError::Metalink { remote: name() }),
-        None => remote.require_url()?,
+    let url = match (&network.url, &remote.metalink) {
+        (Some(url), _) | (None, Some(url)) => url,
+        (None, None) => remote.require_url()?,
     };
     let location = if url.starts_with("file:") {
         let path = Url::parse(url).ok().and_then(|url| url.to_file_path().ok());

@@ -10,6 +10,7 @@ use ostler_http::{
 };
 
 use super::error::PullError;
+use super::metalink;
 use super::options::NetworkOptions;
 use super::summary_cache::SummaryStore;
 use crate::config::RepoConfig;
@@ -34,6 +35,8 @@ pub(crate) struct Origin {
     pub(crate) content: Mirrors,
     /// Summaries of earlier pulls.
     pub(super) store: SummaryStore,
+    /// The summary that a metalink led to.
+    pub(super) metalinked: Option<Vec<u8>>,
 }
 
 /// What the remote's own `config` says.
@@ -46,18 +49,22 @@ pub(crate) struct OriginConfig {
 }
 
 impl Origin {
-    /// Prepares the network for `remote`; dials only for a list of mirrors.
+    /// Prepares the network for `remote`; dials only for a list of mirrors or a metalink.
     pub(crate) fn open(
         repo: &Repo,
         remote: &Remote,
         network: &NetworkOptions,
     ) -> Result<Self, PullError> {
         let fetcher = Fetcher::new(&fetcher_options(repo, remote, network)?)?;
-        let url = match &network.url {
-            Some(url) => url.as_str(),
-            None => remote.require_url()?,
+        let store = SummaryStore::for_remote(repo, remote, network);
+        let (metadata, metalinked) = match (&network.url, &remote.metalink) {
+            (Some(url), _) => (mirrors(&fetcher, url)?, None),
+            (None, Some(url)) => {
+                let found = metalink::resolve(&fetcher, url, &store)?;
+                (found.mirrors, Some(found.summary))
+            }
+            (None, None) => (mirrors(&fetcher, remote.require_url()?)?, None),
         };
-        let metadata = mirrors(&fetcher, url)?;
         let content = match &remote.content_url {
             Some(url) if network.url.is_none() => {
                 if url.starts_with("file:") {
@@ -75,7 +82,8 @@ impl Origin {
             fetcher,
             metadata,
             content,
-            store: SummaryStore::for_remote(repo, remote, network),
+            store,
+            metalinked,
         })
     }
 
@@ -200,7 +208,7 @@ fn fetcher_options(
     remote: &Remote,
     network: &NetworkOptions,
 ) -> Result<FetcherOptions, PullError> {
-    let cookies = format!("{}.cookies.txt", remote.name);
+    let cookies = crate::remote::cookies::file_name(&remote.name);
     let has_cookies = repo.dir().exists(&cookies)?;
     let certificate = remote.tls_client_cert_path.as_ref();
     let mut options = FetcherOptions {

@@ -41,7 +41,7 @@ impl Origin {
     /// Fetches the summary, and before it its signature if that is wanted; `None` if the server has no summary.
     ///
     /// What was fetched before is taken from the cache if the server says that it is still the same, and a summary also
-    /// if its signature is.
+    /// if its signature is. A metalink has said which summary it is, whatever the server has.
     pub(crate) fn summary(&self, signature: Signature) -> Result<Option<RawSummary>, PullError> {
         let signature = match signature {
             Signature::Wanted => self.fetch_part(Part::Signature)?,
@@ -50,9 +50,10 @@ impl Origin {
         let unchanged = signature
             .as_ref()
             .is_some_and(|signature| signature.from_cache);
-        let kept = match unchanged {
-            true => self.store.load_any(Part::Summary, &self.summary_url()),
-            false => None,
+        let kept = match (&self.metalinked, unchanged) {
+            (Some(summary), _) => Some(summary.clone()),
+            (None, true) => self.store.load_any(Part::Summary, &self.summary_url()),
+            (None, false) => None,
         };
         let bytes = match kept {
             Some(bytes) => bytes,

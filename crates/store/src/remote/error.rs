@@ -38,6 +38,28 @@ pub enum RemoteError {
         /// What is wrong.
         source: ostler_format::keyfile::KeyFileError,
     },
+    /// A line of the file of cookies is none.
+    #[error("`{file}`: {source}")]
+    Cookies {
+        /// The file, beside the repository's `config`.
+        file: String,
+        /// The line.
+        source: ostler_http::CookieError,
+    },
+    /// The file of cookies could not hold the cookie.
+    #[error("a field of cookie `{name}` has characters that a cookie cannot hold")]
+    CookieField {
+        /// Its name.
+        name: String,
+    },
+    /// There is no such cookie.
+    #[error("Cookie not found in jar: remote `{remote}` has no `{name}` of this domain and path")]
+    CookieNotFound {
+        /// The remote.
+        remote: String,
+        /// The cookie's name.
+        name: String,
+    },
     /// The name is no remote's.
     #[error("{0}")]
     Name(#[from] ostler_format::NameError),

@@ -5,6 +5,7 @@
 //! /etc/ostree/remotes.d/*.conf     the same group, one file a remote; a host's own repository reads it, too
 //! ```
 
+pub(crate) mod cookies;
 mod error;
 mod settings;
 
@@ -13,7 +14,9 @@ use std::path::{Path, PathBuf};
 use ostler_format::{KeyFile, RemoteName};
 use ostler_fs::{Dir, Durability, FileType};
 
+pub use cookies::CookieKey;
 pub use error::RemoteError;
+pub use ostler_http::Cookie;
 pub use settings::{Remote, RemotePlace, RemoteValue, SignVerify};
 use settings::{group_name, remote_name, set_group};
 
@@ -140,7 +143,7 @@ impl Repo {
         }
     }
 
-    /// Deletes a remote's configuration and its keyring; its refs and objects stay.
+    /// Deletes a remote's configuration, its keyring and its cookies; its refs and objects stay.
     ///
     /// # Errors
     /// [`RemoteError::NotFound`].
@@ -167,6 +170,8 @@ impl Repo {
         }
         self.dir()
             .unlink_optional(format!("{name}.trustedkeys.gpg"))?;
+        self.dir()
+            .unlink_optional(cookies::file_name(name.as_str()))?;
         Ok(())
     }
 

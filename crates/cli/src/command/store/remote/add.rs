@@ -43,7 +43,7 @@ pub(crate) struct Add {
     /// How the repository calls it
     #[arg(value_name = "NAME", required = true)]
     pub(crate) name: String,
-    /// Where it is; `mirrorlist=` before it means a list of such URLs
+    /// Where it is; `mirrorlist=` before it means a list of such URLs, `metalink=` an XML document that names summaries
     #[arg(value_name = "URL", required_unless_present = "custom_backend")]
     pub(crate) url: Option<String>,
     /// Refs to pull where none is named
@@ -54,7 +54,7 @@ pub(crate) struct Add {
 impl Verb for Add {
     const NAME: &'static str = "add";
     const ABOUT: &'static str = "Add a remote";
-    const OPERANDS: &'static str = "NAME [mirrorlist=]URL [BRANCH...]";
+    const OPERANDS: &'static str = "NAME [metalink=|mirrorlist=]URL [BRANCH...]";
     const EXAMPLES: &'static [Example] = &[Example {
         call: "remote add --repo=repo --no-gpg-verify origin https://example.com/repo",
         says: "add a remote whose commits are not signed",
@@ -80,11 +80,11 @@ impl Add {
     /// Returns what is written about the remote, in order.
     fn keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
         let text = |value: &str| RemoteValue::Text(value.to_owned());
-        let mut keys = match &self.url {
-            Some(url) if url.starts_with("metalink=") => {
-                anyhow::bail!("metalinks are not supported: `{url}`")
-            }
-            Some(url) => vec![("url".to_owned(), text(url))],
+        let mut keys = match self.url.as_deref() {
+            Some(url) => vec![match url.strip_prefix("metalink=") {
+                Some(metalink) => ("metalink".to_owned(), text(metalink)),
+                None => ("url".to_owned(), text(url)),
+            }],
             None => Vec::new(),
         };
         if !self.branches.is_empty() {

@@ -1,15 +1,18 @@
 //! `remote`: the places that a repository pulls from.
 
 pub(crate) mod add;
+pub(crate) mod add_cookie;
 pub(crate) mod delete;
+pub(crate) mod delete_cookie;
 pub(crate) mod list;
+pub(crate) mod list_cookies;
 pub(crate) mod refs;
 pub(crate) mod show_url;
 pub(crate) mod summary;
 
 use std::path::{Path, PathBuf};
 
-use ostler_format::Summary;
+use ostler_format::{RemoteName, Summary};
 use ostler_store::Repo;
 use ostler_store::pull::{self, NetworkOptions};
 
@@ -38,6 +41,9 @@ const VERBS: &[Node] = &[
     verb::<list::List>(),
     verb::<refs::Refs>(),
     verb::<summary::Summary>(),
+    verb::<add_cookie::AddCookie>(),
+    verb::<delete_cookie::DeleteCookie>(),
+    verb::<list_cookies::ListCookies>(),
 ];
 
 /// Opens the repository of `--sysroot`, else that of `--repo`, and finds the directory of remotes that goes with it.
@@ -55,6 +61,18 @@ fn open(
     };
     let remotes_dir = repo.remotes_dir(sysroot.sysroot.as_deref());
     Ok((repo, remotes_dir))
+}
+
+/// Opens the repository and checks that it has the remote whose cookies are meant.
+fn with_cookies(
+    context: &Context,
+    repo: &RepoOption,
+    name: &str,
+) -> anyhow::Result<(Repo, RemoteName)> {
+    let repo = repo.open(context)?;
+    let remote = RemoteName::new(name)?;
+    repo.remote(name, repo.remotes_dir(None).as_deref())?;
+    Ok((repo, remote))
 }
 
 /// Fetches a remote's summary, as bytes and as a value; `missing` is said if the remote has none.
