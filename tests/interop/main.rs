@@ -8,12 +8,14 @@
 )]
 
 mod checkout;
+mod collections;
 mod commit;
 mod debian;
 mod metadata;
 mod pull;
 mod report;
 mod sysroot;
+mod upkeep;
 
 use ostler_tests::Program;
 

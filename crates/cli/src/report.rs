@@ -4,6 +4,7 @@ use std::fmt::Display;
 use std::io;
 
 use ostler_store::StoreError;
+use ostler_store::media::MediaError;
 use ostler_store::pull::PullError;
 
 use crate::context::Context;
@@ -82,6 +83,9 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
         return Some(hinted.hint.clone());
     }
     if let Some(error) = cause.downcast_ref::<PullError>() {
+        return error.hint();
+    }
+    if let Some(error) = cause.downcast_ref::<MediaError>() {
         return error.hint();
     }
     if let Some(error) = cause.downcast_ref::<Box<StoreError>>() {

@@ -58,7 +58,7 @@ pub use object::{MAX_METADATA_SIZE, ObjectKind, ObjectName, ObjectNameError, Sto
 pub use origin::Origin;
 pub use refname::{CollectionId, NameError, RefName, Refspec, RemoteName, Revision};
 pub use sizes::{SIZES_KEY, SizeEntry, parse_sizes, sizes_to_value};
-pub use summary::{Summary, SummaryRef, refs_to_value};
+pub use summary::{Summary, SummaryRef, collection_map_to_value, refs_to_value};
 pub use variant::{Annotate, Type, Value, VariantError};
 pub use varint::{read_varint, write_varint};
 pub use xattrs::{MAX_XATTR_NAME, MAX_XATTR_VALUE, Xattrs};

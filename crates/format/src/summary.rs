@@ -213,6 +213,17 @@ pub fn refs_to_value(refs: &[SummaryRef]) -> Value {
     Value::Array(Type::clone(&element), refs.iter().map(tuple).collect())
 }
 
+/// The `a{sa(s(taya{sv}))}` of a summary's collection map.
+pub fn collection_map_to_value<'a>(
+    collections: impl IntoIterator<Item = (&'a str, &'a [SummaryRef])>,
+) -> Value {
+    let entry = |(id, refs): (&str, &[SummaryRef])| {
+        Value::DictEntry(Box::new(Value::from(id)), Box::new(refs_to_value(refs)))
+    };
+    let ty = Type::dict_entry(Type::String, refs_type()).expect("a string may be a key");
+    Value::Array(ty, collections.into_iter().map(entry).collect())
+}
+
 fn check_order(refs: &[SummaryRef]) -> Result<(), ObjectError> {
     match refs.windows(2).find(|two| two[0].name >= two[1].name) {
         Some(two) => Err(ObjectError::Order {

@@ -132,6 +132,15 @@ pub enum StoreError {
         /// What was looked up.
         refspec: String,
     },
+    /// No ref of that name in that collection.
+    #[error("Collection–ref {name} not found")]
+    CollectionRefNotFound {
+        /// The collection and the ref.
+        name: String,
+    },
+    /// The remotes' configuration cannot be used.
+    #[error(transparent)]
+    Remote(Box<crate::remote::RemoteError>),
     /// An abbreviated commit id fits several commits.
     #[error("Refspec {refspec} not unique")]
     RefAmbiguous {
@@ -168,7 +177,7 @@ pub enum StoreError {
         reason: String,
     },
     /// A commit cannot be deleted while a ref points to it.
-    #[error("commit {commit} is referenced by `{name}`")]
+    #[error("Commit '{commit}' is referenced by {name}")]
     CommitInUse {
         /// The commit.
         commit: Checksum,
@@ -263,6 +272,15 @@ fn bound_ref(name: &str, collection: Option<&str>) -> String {
     }
 }
 
+impl From<crate::remote::RemoteError> for StoreError {
+    fn from(error: crate::remote::RemoteError) -> Self {
+        match error {
+            crate::remote::RemoteError::Store(error) => error,
+            other => Self::Remote(Box::new(other)),
+        }
+    }
+}
+
 impl StoreError {
     /// Wraps an I/O error with what was being done.
     pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
@@ -300,6 +318,9 @@ impl StoreError {
                 "`ostler fsck --delete` removes damaged objects; a pull fetches them again".into(),
             ),
             Self::RefNotFound { .. } => Some("`ostler refs` lists the refs that exist".into()),
+            Self::CollectionRefNotFound { .. } => {
+                Some("`ostler refs --collections` lists the refs of collections".into())
+            }
             Self::RefAmbiguous { .. } => Some("give more digits of the commit id".into()),
             Self::Partial { .. } => {
                 Some("pull it again without --subpath or --commit-metadata-only".into())

@@ -228,12 +228,7 @@ impl<'r> Fsck<'r> {
     }
 
     fn keep_tombstones(&mut self) -> Result<(), StoreError> {
-        if !self.repo.config().tombstone_commits {
-            let mut file = self.repo.config().file().clone();
-            file.set_boolean("core", "tombstone-commits", true)
-                .map_err(crate::config::ConfigError::from)?;
-            self.repo.write_config(file)?;
-        }
+        crate::prune::keep_tombstones(self.repo)?;
         for parent in &self.report.missing_parents {
             crate::prune::write_tombstone(self.repo, *parent)?;
         }

@@ -5,9 +5,10 @@
 //! | [`repo`], [`config`], [`mode`], [`lock`] | an opened repository and its settings |
 //! | [`object`] | objects on disk, read in every mode |
 //! | [`transaction`] | the only writer of objects |
-//! | [`refs`] | names of commits |
+//! | [`refs`], [`collections`] | names of commits, and the collections that they belong to |
 //! | [`mod@pull`] | commits from remotes and from other repositories |
 //! | [`remote`] | the places that it pulls from |
+//! | [`finder`], [`media`] | who has refs of a collection; copying them to removable media |
 //! | [`serve`] | which of its files are sent over HTTP |
 //! | [`delta`] | the static deltas that it has |
 //! | [`summary`] | the list of refs that a server publishes |
@@ -20,13 +21,16 @@
 
 pub mod bindings;
 pub mod checkout;
+pub mod collections;
 pub mod commit;
 pub mod config;
 pub mod delta;
 pub mod diff;
 mod error;
+pub mod finder;
 pub mod fsck;
 pub mod lock;
+pub mod media;
 pub mod mode;
 pub mod object;
 pub mod progress;
@@ -42,6 +46,7 @@ pub mod summary;
 pub mod transaction;
 pub mod tree;
 
+pub use collections::CollectionRef;
 pub use config::RepoConfig;
 pub use error::StoreError;
 pub use mode::RepoMode;

@@ -1,4 +1,7 @@
 //! Which objects commits need.
+//!
+//! [`Reachable`] walks; what it has seen goes into a set of [`Marks`]: an [`ObjectSet`], which can say all names again, or the
+//! smaller set of `prune`, which can only be asked.
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -41,6 +44,33 @@ impl Depth {
             (Self::Parents(_), Self::All) => false,
             (Self::Parents(own), Self::Parents(other)) => own >= other,
         }
+    }
+}
+
+/// What a walk over commits and trees has seen.
+pub trait Marks: Default {
+    /// Adds an object; false if it may be there already. Of commits and dirtrees the answer must be exact: what is said to be
+    /// there is not walked again.
+    fn insert(&mut self, name: ObjectName) -> bool;
+
+    /// Takes back a dirtree that turned out to be absent.
+    fn remove_tree(&mut self, id: DirTreeId);
+}
+
+impl Marks for ObjectSet {
+    fn insert(&mut self, name: ObjectName) -> bool {
+        let set = match name.kind {
+            ObjectKind::Commit => &mut self.commits,
+            ObjectKind::DirTree => &mut self.trees,
+            ObjectKind::DirMeta => &mut self.metas,
+            ObjectKind::File => &mut self.files,
+            _ => return false,
+        };
+        set.insert(name.checksum)
+    }
+
+    fn remove_tree(&mut self, id: DirTreeId) {
+        self.trees.remove(&id.checksum());
     }
 }
 
@@ -126,10 +156,10 @@ pub enum Missing {
 
 /// Collects the objects that commits need.
 #[derive(Debug)]
-pub struct Reachable<'r> {
+pub struct Reachable<'r, M = ObjectSet> {
     repo: &'r Repo,
     missing: Missing,
-    set: ObjectSet,
+    set: M,
     stack: Vec<DirTreeId>,
     passed_over: Vec<ObjectName>,
 }
@@ -138,10 +168,18 @@ impl<'r> Reachable<'r> {
     /// Starts with an empty set.
     #[must_use]
     pub fn new(repo: &'r Repo, missing: Missing) -> Self {
+        Self::with_marks(repo, missing)
+    }
+}
+
+impl<'r, M: Marks> Reachable<'r, M> {
+    /// Starts with an empty set of any kind.
+    #[must_use]
+    pub fn with_marks(repo: &'r Repo, missing: Missing) -> Self {
         Self {
             repo,
             missing,
-            set: ObjectSet::default(),
+            set: M::default(),
             stack: Vec::new(),
             passed_over: Vec::new(),
         }
@@ -181,7 +219,7 @@ impl<'r> Reachable<'r> {
             };
             let commit =
                 Commit::parse(&bytes).map_err(|source| StoreError::Malformed { name, source })?;
-            if self.set.commits.insert(current.checksum()) {
+            if self.set.insert(name) {
                 enter(self, current, &commit)?;
             }
             (next, depth) = (commit.parent, left.below());
@@ -196,20 +234,20 @@ impl<'r> Reachable<'r> {
     }
 
     fn add_dirmeta(&mut self, id: DirMetaId) {
-        self.set.metas.insert(id.checksum());
+        self.set.insert(id.into());
     }
 
     fn add_tree(&mut self, root: DirTreeId, tolerant: bool) -> Result<(), StoreError> {
         self.stack.push(root);
         while let Some(id) = self.stack.pop() {
-            if !self.set.trees.insert(id.checksum()) {
+            let name = ObjectName::from(id);
+            if !self.set.insert(name) {
                 continue;
             }
-            let name = ObjectName::from(id);
             let Some(bytes) = self.repo.read_metadata_optional(&name)? else {
                 if tolerant {
                     // Another commit, which is whole, may name it too: that one must not take it as seen.
-                    self.set.trees.remove(&id.checksum());
+                    self.set.remove_tree(id);
                     self.passed_over.push(name);
                     continue;
                 }
@@ -217,11 +255,11 @@ impl<'r> Reachable<'r> {
             };
             let tree = DirTreeRef::parse(&bytes)
                 .map_err(|source| StoreError::Malformed { name, source })?;
-            self.set
-                .files
-                .extend(tree.files().map(|file| file.id.checksum()));
+            for file in tree.files() {
+                self.set.insert(file.id.into());
+            }
             for dir in tree.dirs() {
-                self.set.metas.insert(dir.meta.checksum());
+                self.set.insert(dir.meta.into());
                 self.stack.push(dir.tree);
             }
         }
@@ -230,13 +268,13 @@ impl<'r> Reachable<'r> {
 
     /// The set so far.
     #[must_use]
-    pub fn set(&self) -> &ObjectSet {
+    pub fn set(&self) -> &M {
         &self.set
     }
 
     /// Ends the collection; returns the dirtrees that were passed over, too.
     #[must_use]
-    pub fn into_set_and_missing(mut self) -> (ObjectSet, Vec<ObjectName>) {
+    pub fn into_set_and_missing(mut self) -> (M, Vec<ObjectName>) {
         self.passed_over.sort_unstable();
         self.passed_over.dedup();
         (self.set, self.passed_over)
@@ -244,7 +282,7 @@ impl<'r> Reachable<'r> {
 
     /// Ends the collection.
     #[must_use]
-    pub fn into_set(self) -> ObjectSet {
+    pub fn into_set(self) -> M {
         self.set
     }
 }

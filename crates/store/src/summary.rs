@@ -4,14 +4,22 @@ use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ostler_format::{
-    Checksum, CommitId, KeyFile, Metadata, ObjectKind, ObjectName, Summary, SummaryRef, Value,
+    Checksum, CollectionId, Commit, CommitId, DirMeta, DirTree, KeyFile, Metadata, ObjectKind,
+    ObjectName, RefName, S_IFDIR, Summary, SummaryRef, Value, Xattrs, collection_map_to_value,
 };
 
+use crate::bindings::{COLLECTION_BINDING, REF_BINDING};
+use crate::collections::RemoteRefs;
 use crate::config::ConfigError;
 use crate::delta::DeltaEntry;
 use crate::error::StoreError;
 use crate::refs::RefKey;
 use crate::repo::Repo;
+use crate::transaction::TransactionOptions;
+
+/// The ref of a collection whose commits have no files: their metadata is what the summary says of the repository, for those
+/// who get the collection's refs from somewhere else.
+pub const METADATA_REF: &str = "ostree-metadata";
 
 /// The largest summary that is read.
 pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
@@ -47,6 +55,46 @@ pub fn read_bytes(repo: &Repo) -> Result<Option<Vec<u8>>, StoreError> {
     Ok(repo.dir().read_optional("summary", MAX_SUMMARY_SIZE)?)
 }
 
+/// Commits `extra` to [`METADATA_REF`], bound to the repository's collection; nothing is done where it has none.
+///
+/// # Errors
+/// [`StoreError`]; the ref stays as it was then.
+pub fn commit_metadata(repo: &Repo, extra: &Metadata) -> Result<Option<CommitId>, StoreError> {
+    let Some(collection) = &repo.config().collection_id else {
+        return Ok(None);
+    };
+    let key = RefKey::Head(RefName::new(METADATA_REF)?);
+    let mut metadata = extra.clone();
+    metadata.push(REF_BINDING, Value::strings([METADATA_REF]));
+    metadata.push(COLLECTION_BINDING, collection.as_str());
+    let dirmeta = DirMeta {
+        uid: 0,
+        gid: 0,
+        mode: S_IFDIR | 0o755,
+        xattrs: Xattrs::new(),
+    };
+    let transaction = repo.begin(TransactionOptions::default())?;
+    let tree = transaction.write_metadata(ObjectKind::DirTree, &DirTree::default().to_bytes()?)?;
+    let meta = transaction.write_metadata(ObjectKind::DirMeta, &dirmeta.to_bytes()?)?;
+    let id = transaction.write_commit(&Commit {
+        metadata: metadata.into_hash_order(),
+        parent: repo.read_ref(&key)?,
+        related: Vec::new(),
+        subject: String::new(),
+        body: String::new(),
+        timestamp: seconds(SystemTime::now()),
+        tree: tree.into(),
+        meta: meta.into(),
+    })?;
+    transaction.set_ref(key, Some(id));
+    transaction.commit()?;
+    Ok(Some(id))
+}
+
+fn seconds(time: SystemTime) -> u64 {
+    time.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs())
+}
+
 /// Sets `core.indexed-deltas`.
 fn promise_indexes(repo: &Repo) -> Result<(), StoreError> {
     // Read anew: another process may have added a remote since the repository was opened.
@@ -76,7 +124,7 @@ fn build(
         }
     }
     let config = repo.config();
-    let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |d| d.as_secs());
+    let seconds = seconds(now);
     let mut metadata = extra.clone();
     let without_deltas = config
         .file()
@@ -101,10 +149,34 @@ fn build(
     if let Some(id) = &config.collection_id {
         metadata.insert("ostree.summary.collection-id", Value::from(id.as_str()));
     }
+    if let Some(map) = collection_map(repo)? {
+        metadata.insert("ostree.summary.collection-map", map);
+    }
     Ok(Summary {
         refs,
         metadata: metadata.into_hash_order(),
     })
+}
+
+/// The refs of other collections than the repository's own, by collection; `None` if there are none.
+fn collection_map(repo: &Repo) -> Result<Option<Value>, StoreError> {
+    let mut by_collection: BTreeMap<CollectionId, Vec<SummaryRef>> = BTreeMap::new();
+    for (named, target) in repo.list_collection_refs(RemoteRefs::Included)? {
+        if Some(&named.collection) != repo.config().collection_id.as_ref() {
+            let entry = summary_ref(repo, named.name.as_str(), target.commit)?;
+            by_collection
+                .entry(named.collection)
+                .or_default()
+                .push(entry);
+        }
+    }
+    if by_collection.is_empty() {
+        return Ok(None);
+    }
+    let entries = by_collection.iter();
+    Ok(Some(collection_map_to_value(entries.map(
+        |(collection, refs)| (collection.as_str(), refs.as_slice()),
+    ))))
 }
 
 fn summary_ref(repo: &Repo, name: &str, id: CommitId) -> Result<SummaryRef, StoreError> {

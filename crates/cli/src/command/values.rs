@@ -2,10 +2,11 @@
 
 use std::path::Path;
 
+use ostler_format::{CollectionId, RefName};
 use ostler_store::pull::SummaryCache;
-use ostler_store::{Repo, RepoMode};
+use ostler_store::{CollectionRef, Repo, RepoMode};
 
-use crate::report::hinted;
+use crate::report::{hinted, usage};
 
 /// Parses `true`, `yes`, `1` and their opposites, as `--fsync` takes them.
 pub(crate) fn parse_boolean(text: &str) -> Result<bool, String> {
@@ -26,10 +27,39 @@ pub(crate) fn parse_key_value(text: &str) -> Result<(String, String), String> {
 
 /// Parses `BRANCH=DEPTH`; -1 is without limit.
 pub(crate) fn parse_branch_depth(text: &str) -> Result<(String, i32), String> {
-    text.rsplit_once('=')
-        .and_then(|(branch, depth)| Some((branch.to_owned(), depth.parse().ok()?)))
-        .filter(|(branch, depth)| !branch.is_empty() && *depth >= -1)
-        .ok_or_else(|| format!("Invalid value {text}, must specify BRANCH=DEPTH"))
+    let Some((branch, depth)) = text
+        .rsplit_once('=')
+        .filter(|(branch, _)| !branch.is_empty())
+    else {
+        return Err(format!("Invalid value {text}, must specify BRANCH=DEPTH"));
+    };
+    match depth.parse() {
+        Ok(number @ -1..) => Ok((branch.to_owned(), number)),
+        Ok(_) => Err(format!("Out of range depth {depth}")),
+        Err(_) => Err(format!("Invalid depth {depth}")),
+    }
+}
+
+/// Pairs up collections and refs.
+pub(crate) fn parse_collection_refs(words: &[String]) -> anyhow::Result<Vec<CollectionRef>> {
+    if words.len() < 2 {
+        return Err(usage(
+            "At least one COLLECTION-ID REF pair must be specified",
+        ));
+    }
+    let mut refs = Vec::new();
+    for pair in words.chunks(2) {
+        let [collection, name] = pair else {
+            return Err(usage(
+                "Only complete COLLECTION-ID REF pairs may be specified",
+            ));
+        };
+        refs.push(CollectionRef {
+            collection: CollectionId::new(collection.as_str())?,
+            name: RefName::new(name.as_str())?,
+        });
+    }
+    Ok(refs)
 }
 
 /// Where summaries are kept: `--cache-dir`, else the repository's own cache unless `$OSTREE_SKIP_CACHE` is set.

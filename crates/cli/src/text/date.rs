@@ -33,7 +33,7 @@ pub(crate) fn in_zone(seconds: u64, zone: TimeZone) -> Option<String> {
 /// Parses a date as `--timestamp` and `--keep-younger-than` take it, and returns seconds since 1970.
 ///
 /// It may be `@SECONDS`, ISO 8601 (`2015-10-29T12:43:29Z`), `2015-10-29 [12:43[:29]] [+0000]`, RFC 2822,
-/// `October 29 2015 [12:43[:29]]`, `now`, `today`, `yesterday`, `tomorrow`, or a span with `ago` (`2 weeks ago`). What says
+/// `October 29 2015 [12:43[:29]]`, `now`, `today`, `yesterday`, `tomorrow`, a span with `ago` (`2 weeks ago`), or `last week`. What says
 /// no zone is in the zone of `now`.
 pub(crate) fn parse(text: &str, now: &Zoned) -> Option<i64> {
     let text = text.trim();
@@ -59,16 +59,20 @@ fn relative(text: &str, now: &Zoned) -> Option<Zoned> {
         "tomorrow" => return now.checked_add(1.day()).ok(),
         _ => {}
     }
+    if let Some(unit) = lower.strip_prefix("last ") {
+        return relative(&format!("1 {unit} ago"), now);
+    }
     let span = lower.strip_suffix("ago")?.trim();
     let words: Vec<&str> = span.split_whitespace().collect();
     let mut then = now.clone();
     for pair in words.chunks(2) {
         let (count, unit) = match pair {
-            [count, unit] => (count.parse::<i32>().ok()?, *unit),
-            [unit] if words.len() == 1 => (1, *unit),
+            ["a" | "an", unit] => ("1", *unit),
+            [count, unit] => (*count, *unit),
+            [unit] if words.len() == 1 => ("1", *unit),
             _ => return None,
         };
-        let count = i64::from(count);
+        let count = i64::from(count.parse::<i32>().ok()?);
         let span = match unit.strip_suffix('s').unwrap_or(unit) {
             "second" | "sec" => count.seconds(),
             "minute" | "min" => count.minutes(),
@@ -176,6 +180,8 @@ mod tests {
             ("1 week ago", 1_583_668_800),
             ("1 day 2 hours ago", 1_584_180_000),
             ("month ago", 1_581_768_000),
+            ("last month", 1_581_768_000),
+            ("a week ago", 1_583_668_800),
         ] {
             assert_eq!(parse(text, &now()), Some(seconds), "{text}");
         }

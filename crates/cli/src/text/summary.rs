@@ -20,9 +20,7 @@ pub(crate) fn describe(summary: &Summary, zone: &TimeZone) -> String {
         push_refs(&mut text, Some(&collection), &refs, zone);
     }
     for (key, value) in summary.metadata.iter() {
-        if key != "ostree.summary.collection-map" {
-            push_key(&mut text, key, value, zone);
-        }
+        push_key(&mut text, key, value, zone);
     }
     text
 }
@@ -72,6 +70,7 @@ fn push_key(text: &mut String, key: &str, value: &Value, zone: &TimeZone) {
                 if yes { "Yes" } else { "No" }.to_owned(),
             )
         }),
+        "ostree.summary.collection-map" => Some(("Collection Map", "(printed above)".to_owned())),
         "ostree.static-deltas" => Some(("Static Deltas", value.print(Annotate::Nothing))),
         _ => None,
     };

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_format::{Checksum, Metadata, Value};
+use ostler_format::{Checksum, Metadata, ObjectKind, ObjectName, Value};
 use ostler_fs::{Dir, Entries, FileType};
 
 use crate::error::StoreError;
@@ -70,6 +70,51 @@ pub fn list(repo: &Repo) -> Result<BTreeMap<DeltaEntry, Checksum>, StoreError> {
         }
     }
     Ok(found)
+}
+
+/// Deletes the deltas that lead to `commit`; returns how many.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub fn remove_to(repo: &Repo, commit: Checksum) -> Result<u64, StoreError> {
+    remove_where(repo, |entry| Ok(entry.to == commit))
+}
+
+/// Deletes the deltas that lead to commits which are not here; returns how many.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub fn remove_orphans(repo: &Repo) -> Result<u64, StoreError> {
+    remove_where(repo, |entry| {
+        Ok(!repo.has_object(&ObjectName::new(entry.to, ObjectKind::Commit))?)
+    })
+}
+
+fn remove_where(
+    repo: &Repo,
+    doomed: impl Fn(&DeltaEntry) -> Result<bool, StoreError>,
+) -> Result<u64, StoreError> {
+    let mut removed = 0;
+    let Some(deltas) = repo.dir().open_dir_beneath_optional(DELTAS)? else {
+        return Ok(removed);
+    };
+    for (prefix, folder) in folders(&deltas)? {
+        for (rest, delta) in folders(&folder)? {
+            let Some(entry) = DeltaEntry::from_names(&prefix, &rest) else {
+                continue;
+            };
+            if doomed(&entry)? {
+                // Its head first: without it nobody takes the rest for a delta.
+                delta.unlink_optional("superblock")?;
+                folder.remove_all(&rest)?;
+                removed += 1;
+            }
+        }
+    }
+    if removed > 0 && repo.dir().exists(INDEXES)? {
+        reindex(repo, &list(repo)?)?;
+    }
+    Ok(removed)
 }
 
 /// Writes an index for each commit that a delta leads to, and removes the others.

@@ -7,5 +7,5 @@
 
 mod index;
 
-pub use index::{DeltaEntry, list};
+pub use index::{DeltaEntry, list, remove_orphans, remove_to};
 pub(crate) use index::{reindex, to_value};

@@ -128,7 +128,11 @@ pub fn pull_local(
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     check_options(options)?;
-    let destination = match (remote, &source.config().collection_id) {
+    let collection = options.collection.as_ref();
+    let destination = match (
+        remote,
+        collection.or(source.config().collection_id.as_ref()),
+    ) {
         (_, Some(collection)) if options.mirror => Destination::Mirror(collection.clone()),
         (Some(remote), _) if !options.mirror => Destination::Remote(remote.clone()),
         _ => Destination::Heads,
@@ -204,6 +208,7 @@ fn destination(
     options: &PullOptions,
     collection: Option<ostler_format::CollectionId>,
 ) -> Destination {
+    let collection = options.collection.clone().or(collection);
     match (options.mirror, collection, remote_name(remote)) {
         (true, Some(collection), _) => Destination::Mirror(collection),
         (false, _, Some(remote)) => Destination::Remote(remote),
@@ -226,7 +231,8 @@ fn pull_http(
         mirrored_summary,
     } = remote_refs::resolve(&origin, remote, options, to)?;
     let transaction = repo.begin(transaction_options(options))?;
-    let collection = remote.collection_id.clone();
+    let asked = options.collection.as_ref().map(ToString::to_string);
+    let collection = asked.or_else(|| remote.collection_id.clone());
     let mut session = Session::new(&transaction, options, targets, collection)?;
     let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
     let ending = session.end()?;
@@ -260,7 +266,8 @@ fn pull_local_to(
     let started = Instant::now();
     let targets = local::resolve(source, options, branches, destination)?;
     let commits = targets.commits.clone();
-    let collection = source.config().collection_id.as_ref();
+    let own = source.config().collection_id.as_ref();
+    let collection = options.collection.as_ref().or(own);
     let collection = collection.map(ToString::to_string);
     let transaction = repo.begin(transaction_options(options))?;
     let mut session = Session::new(&transaction, options, targets, collection)?;

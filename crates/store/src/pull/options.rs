@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ostler_format::{Checksum, CommitId, RefName};
+use ostler_format::{Checksum, CollectionId, CommitId, RefName};
 
 use crate::error::StoreError;
 use crate::object::Trust;
@@ -106,6 +106,9 @@ pub struct PullOptions {
     pub targets: Vec<PullTarget>,
     /// Whether refs are written as the remote has them, not below the remote's name.
     pub mirror: bool,
+    /// The collection that the refs are asked for in, where that is not the remote's or the repository's own: mirrors write
+    /// them below it, and commits must be bound to it.
+    pub collection: Option<CollectionId>,
     /// How many parents of each commit are fetched, too.
     pub depth: Depth,
     /// Whether commits are fetched without their trees.
@@ -137,6 +140,7 @@ impl Default for PullOptions {
         Self {
             targets: Vec::new(),
             mirror: false,
+            collection: None,
             depth: Depth::Parents(0),
             commit_only: false,
             subpaths: Vec::new(),

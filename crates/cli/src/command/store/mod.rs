@@ -6,7 +6,9 @@ pub(crate) mod checksum;
 pub(crate) mod commit;
 mod commit_message;
 pub(crate) mod config;
+pub(crate) mod create_usb;
 pub(crate) mod diff;
+pub(crate) mod find_remotes;
 pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod log;
@@ -32,7 +34,9 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<checksum::Checksum>(),
     verb::<commit::Commit>(),
     verb::<config::Config>(),
+    verb::<create_usb::CreateUsb>(),
     verb::<diff::Diff>(),
+    verb::<find_remotes::FindRemotes>(),
     verb::<fsck::Fsck>(),
     verb::<init::Init>(),
     verb::<log::Log>(),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::{Context as _, bail};
 use jiff::Zoned;
 use ostler_format::Refspec;
+use ostler_store::delta;
 use ostler_store::prune::{self, PruneOptions};
 use ostler_store::reachable::Depth;
 
@@ -14,6 +15,7 @@ use crate::command::values::parse_branch_depth;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::usage;
 
 /// Options of `prune`.
 #[derive(clap::Args, Clone, Debug)]
@@ -41,6 +43,9 @@ pub(crate) struct Prune {
     /// Prune this branch alone (repeatable)
     #[arg(long, value_name = "BRANCH")]
     pub(crate) only_branch: Vec<String>,
+    /// Delete static deltas to the commits of --delete-commit instead of the commits
+    #[arg(long)]
+    pub(crate) static_deltas_only: bool,
     /// Consider and delete commit objects alone
     #[arg(long)]
     pub(crate) commit_only: bool,
@@ -61,17 +66,35 @@ impl Verb for Prune {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let repo = self.repo.open(context)?;
+        let mut repo = self.repo.open(context)?;
         if self.no_prune && !self.delete_commit.is_empty() {
-            bail!("Cannot specify both --delete-commit and --no-prune");
+            return Err(usage("Cannot specify both --delete-commit and --no-prune"));
         }
+        if self.static_deltas_only && self.delete_commit.is_empty() {
+            bail!("--static-deltas-only requires --delete-commit");
+        }
+        // Before anything is deleted: a mistake in one option must not leave half of the work done.
+        let options = self.options()?;
         for commit in &self.delete_commit {
-            prune::delete_commit(&repo, repo.resolve(commit)?)?;
+            let id = repo.resolve(commit)?;
+            if self.static_deltas_only {
+                delta::remove_to(&repo, id.checksum())?;
+            } else {
+                prune::delete_commit(&mut repo, id)?;
+            }
         }
-        let report = prune::prune(&repo, &self.options()?, context.sink().as_ref())?;
+        let report = prune::prune(&repo, &options, context.sink().as_ref())?;
         let freed = size::decimal(report.bytes_freed);
         let printer = &context.printer;
-        printer.line(format_args!("Total objects: {}", report.objects_total))?;
+        let kind = if self.commit_only {
+            " (commit only)"
+        } else {
+            ""
+        };
+        printer.line(format_args!(
+            "Total{kind} objects: {}",
+            report.objects_total
+        ))?;
         if report.objects_deleted == 0 {
             printer.line("No unreachable objects")?;
         } else if self.no_prune {

@@ -204,6 +204,7 @@ impl Pull {
         Ok(PullOptions {
             targets,
             mirror: self.mirror,
+            collection: None,
             depth: Depth::from_signed(self.depth),
             commit_only: self.commit_metadata_only,
             subpaths: self.subpath.clone(),

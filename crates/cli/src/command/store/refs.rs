@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 
 use anyhow::bail;
-use ostler_format::{CommitId, Metadata};
-use ostler_store::{RefKey, Repo, TransactionOptions, summary};
+use ostler_format::{CollectionId, CommitId, Metadata, RefName};
+use ostler_store::collections::{CollectionTarget, RemoteRefs};
+use ostler_store::{CollectionRef, RefKey, Repo, TransactionOptions, summary};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::hinted;
 
 /// Options of `refs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -24,6 +26,9 @@ pub(crate) struct Refs {
     /// List aliases and what they stand for; with --create, create one
     #[arg(short = 'A', long)]
     pub(crate) alias: bool,
+    /// Go by collections: list refs with theirs; PREFIX is a collection, and NEWREF is COLLECTION:REF
+    #[arg(short, long)]
+    pub(crate) collections: bool,
     /// Create this ref for the commit or ref PREFIX
     #[arg(long, value_name = "NEWREF")]
     pub(crate) create: Option<String>,
@@ -55,6 +60,10 @@ impl Verb for Refs {
             call: "refs --repo=repo --delete os/old",
             says: "forget a name",
         },
+        Example {
+            call: "refs --repo=repo --collections --create=org.example.Os:stable os/stable",
+            says: "offer a commit as a ref of another repository's collection, as a mirror does",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
@@ -66,8 +75,14 @@ impl Verb for Refs {
                 bail!("At least one PREFIX is required when deleting refs");
             }
             for prefix in &self.prefixes {
-                delete(&repo, prefix)?;
+                if self.collections {
+                    delete_collection(&repo, prefix)?;
+                } else {
+                    delete(&repo, prefix)?;
+                }
             }
+        } else if self.collections {
+            self.list_collections(context, &repo)?;
         } else if self.prefixes.is_empty() {
             self.list(context, &repo, None)?;
         } else {
@@ -80,6 +95,24 @@ impl Verb for Refs {
 }
 
 impl Refs {
+    fn list_collections(&self, context: &Context, repo: &Repo) -> anyhow::Result<()> {
+        let all = repo.list_collection_refs(RemoteRefs::Included)?;
+        for (named, target) in all {
+            let of = named.collection.as_str();
+            if !self.prefixes.is_empty() && !self.prefixes.iter().any(|wanted| wanted == of) {
+                continue;
+            }
+            if self.revision {
+                context
+                    .printer
+                    .line(format_args!("{named}\t{}", target.commit))?;
+            } else {
+                context.printer.line(named)?;
+            }
+        }
+        Ok(())
+    }
+
     fn list(&self, context: &Context, repo: &Repo, prefix: Option<&str>) -> anyhow::Result<()> {
         let shown = if self.list {
             Shown::Whole
@@ -109,7 +142,11 @@ impl Refs {
             [source] => source,
             _ => bail!("You must specify only 1 existing ref when creating a new ref"),
         };
-        let key = RefKey::parse(new)?;
+        let key = if self.collections {
+            collection_key(new)?
+        } else {
+            RefKey::parse(new)?
+        };
         if self.alias {
             return create_alias(repo, &key, source);
         }
@@ -121,6 +158,35 @@ impl Refs {
         transaction.commit()?;
         Ok(())
     }
+}
+
+/// The ref of `COLLECTION:REF`.
+fn collection_key(text: &str) -> anyhow::Result<RefKey> {
+    let Some((collection, name)) = text.split_once(':') else {
+        return Err(hinted(
+            format!("Invalid collection ID {text}"),
+            "with --collections a new ref is COLLECTION-ID:REF",
+        ));
+    };
+    Ok(RefKey::Mirror {
+        collection: CollectionId::new(collection)?,
+        name: RefName::new(name)?,
+    })
+}
+
+/// Deletes the refs of a collection that are this repository's own or mirrored.
+fn delete_collection(repo: &Repo, collection: &str) -> anyhow::Result<()> {
+    CollectionId::new(collection)?;
+    let transaction = repo.begin(TransactionOptions::default())?;
+    for (CollectionRef { collection: of, .. }, CollectionTarget { key, .. }) in
+        repo.list_collection_refs(RemoteRefs::LeftOut)?
+    {
+        if of.as_str() == collection {
+            transaction.set_ref(key, None);
+        }
+    }
+    transaction.commit()?;
+    Ok(())
 }
 
 /// Makes `alias` stand for the local ref `target`.

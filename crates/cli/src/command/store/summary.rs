@@ -55,7 +55,9 @@ impl Verb for Summary {
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let repo = self.repo.open(context)?;
         if self.update {
-            summary::regenerate(&repo, &self.extra_metadata()?)?;
+            let extra = self.extra_metadata()?;
+            summary::commit_metadata(&repo, &extra)?;
+            summary::regenerate(&repo, &extra)?;
         } else if self.raw {
             let bytes = read(&repo)?;
             let shown = Bytes::Swapped.print_stored(text::summary::SIGNATURE, &bytes)?;

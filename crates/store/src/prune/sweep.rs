@@ -1,0 +1,105 @@
+//! The executor: deletes what is not kept, in an order that a crash may end anywhere.
+
+use std::collections::HashSet;
+
+use ostler_format::{CommitId, ObjectKind, ObjectName};
+use ostler_fs::Trusted;
+
+use super::keep::KeepSet;
+use super::{PruneOptions, PruneReport, forget_commit};
+use crate::error::StoreError;
+use crate::progress::{Event, Phase, Sink};
+use crate::refs::Partial;
+use crate::repo::Repo;
+
+/// Deletes commits that are not kept, then the other objects; only counts in a dry run.
+pub(super) fn sweep(
+    repo: &Repo,
+    options: &PruneOptions,
+    keep: &KeepSet,
+    sink: &dyn Sink,
+) -> Result<PruneReport, StoreError> {
+    let mut report = PruneReport::default();
+    // Twice over the directories, so that nobody need remember what is to be deleted.
+    for commits in [true, false] {
+        repo.for_each_object(|name| {
+            if !is_counted(name, options) || (name.kind == ObjectKind::Commit) != commits {
+                return Ok(());
+            }
+            report.objects_total += 1;
+            if is_candidate(name) && !keep.contains(&name) {
+                report.bytes_freed += delete_object(repo, name, options)?;
+                report.objects_deleted += 1;
+                report.commits_deleted += u64::from(commits);
+                sink.event(Event::Advance {
+                    phase: Phase::Prune,
+                    objects: 1,
+                    bytes: 0,
+                });
+            }
+            Ok(())
+        })?;
+    }
+    if !options.dry_run {
+        remove_orphaned_commit_state(repo)?;
+    }
+    Ok(report)
+}
+
+/// Whether the object is looked at: none that only go with a commit.
+fn is_counted(name: ObjectName, options: &PruneOptions) -> bool {
+    match name.kind {
+        ObjectKind::CommitMeta | ObjectKind::TombstoneCommit => false,
+        kind => kind == ObjectKind::Commit || !options.commit_only,
+    }
+}
+
+/// Whether objects of this kind are deleted when nothing needs them.
+fn is_candidate(name: ObjectName) -> bool {
+    matches!(
+        name.kind,
+        ObjectKind::Commit | ObjectKind::File | ObjectKind::DirTree | ObjectKind::DirMeta
+    )
+}
+
+fn delete_object(repo: &Repo, name: ObjectName, options: &PruneOptions) -> Result<u64, StoreError> {
+    let path = name.loose_path(repo.mode().storage_form());
+    let bytes = repo
+        .objects()
+        .metadata_optional(Trusted(&path))?
+        .map_or(0, |stat| stat.size);
+    if options.dry_run {
+        return Ok(bytes);
+    }
+    if name.kind == ObjectKind::Commit {
+        forget_commit(repo, CommitId::new(name.checksum))?;
+    }
+    repo.objects().unlink_optional(Trusted(&path))?;
+    Ok(bytes)
+}
+
+/// Removes marks of partial commits whose commit is gone, which a killed prune or pull can leave.
+fn remove_orphaned_commit_state(repo: &Repo) -> Result<(), StoreError> {
+    let Some(state) = repo.open_dir_optional("state")? else {
+        return Ok(());
+    };
+    let mut gone = HashSet::new();
+    for entry in state.entries()?.iter() {
+        let Some(name) = entry
+            .str_name()
+            .and_then(|n| n.strip_suffix(".commitpartial"))
+        else {
+            continue;
+        };
+        let Ok(id) = name.parse::<CommitId>() else {
+            continue;
+        };
+        if !repo.has_object(&id.into())? {
+            gone.insert(id);
+        }
+    }
+    for id in gone {
+        repo.set_partial(id, Partial::No)?;
+    }
+    Ok(())
+}
