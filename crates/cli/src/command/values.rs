@@ -1,6 +1,6 @@
 //! Values of options, parsed, and refusals that several verbs share.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ostler_format::{CollectionId, RefName};
 use ostler_store::pull::SummaryCache;
@@ -69,6 +69,12 @@ pub(crate) fn summary_cache(cache_dir: Option<&Path>) -> SummaryCache {
         None if std::env::var_os("OSTREE_SKIP_CACHE").is_some() => SummaryCache::Off,
         None => SummaryCache::InRepo,
     }
+}
+
+/// The file of users and passwords by host that `$NETRC` names; none is looked for elsewhere.
+pub(crate) fn netrc() -> Option<PathBuf> {
+    let path = std::env::var_os("NETRC").filter(|path| !path.is_empty());
+    path.map(PathBuf::from)
 }
 
 /// Why `--require-static-deltas` cannot be met.

@@ -1,5 +1,7 @@
 //! Why a pull fails.
 
+use std::path::PathBuf;
+
 use ostler_format::{CommitId, MetalinkError, MetalinkMismatch, ObjectError, ObjectName};
 use ostler_http::{FetchError, SetupError};
 
@@ -57,6 +59,14 @@ pub enum PullError {
         remote: String,
         /// The program.
         backend: String,
+    },
+    /// The remote's bearer token cannot be had.
+    #[error("cannot read the bearer token `{}`: {reason}", path.display())]
+    BearerToken {
+        /// The file that the remote's configuration names.
+        path: PathBuf,
+        /// What is wrong; never the token.
+        reason: String,
     },
     /// There is no metalink where the remote's configuration says.
     #[error("there is no metalink at `{url}`")]

@@ -27,11 +27,13 @@ pub(crate) fn resolve(
 ) -> Result<Found, PullError> {
     let link = fetch_metalink(fetcher, url)?;
     let kept = store
-        .load_any(Part::Summary, url)
-        .filter(|kept| link.check(kept).is_ok());
-    if let Some(summary) = kept {
-        let mirrors = repositories(&link.urls, 0)?;
-        return Ok(Found { mirrors, summary });
+        .load(Part::Summary, url)
+        .filter(|kept| link.check(&kept.bytes).is_ok());
+    if let Some(kept) = kept {
+        return Ok(Found {
+            mirrors: repositories(&link.urls, 0)?,
+            summary: kept.bytes,
+        });
     }
     let mut last = None;
     for (index, source) in link.urls.iter().enumerate() {

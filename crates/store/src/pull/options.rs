@@ -1,5 +1,6 @@
 //! What a pull is asked for.
 
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
@@ -82,6 +83,12 @@ pub struct NetworkOptions {
     pub retries: u32,
     /// How long a server may be silent, or nearly so, before it is given up.
     pub idle_timeout: Duration,
+    /// Bytes in a second, on average over `idle_timeout`, below which a server counts as nearly silent; 0 for none.
+    pub floor_bytes_per_second: u64,
+    /// Requests that are under way at once, whatever the protocol; `None` is 8 over HTTP/1.1 and 128 over HTTP/2.
+    pub max_requests: Option<NonZeroUsize>,
+    /// A netrc file, which has users and passwords by host.
+    pub netrc: Option<PathBuf>,
     /// Where summaries are kept.
     pub summary_cache: SummaryCache,
 }
@@ -94,6 +101,9 @@ impl Default for NetworkOptions {
             user_agent: None,
             retries: 5,
             idle_timeout: Duration::from_secs(30),
+            floor_bytes_per_second: 1000,
+            max_requests: None,
+            netrc: None,
             summary_cache: SummaryCache::InRepo,
         }
     }

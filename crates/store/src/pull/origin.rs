@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use ostler_format::{Checksum, CollectionId, CommitId, KeyFile, RefName};
+use ostler_fs::Dir;
 use ostler_http::{
-    ClientIdentity, Conditional, Document, Fetched, Fetcher, FetcherOptions, Http2, Mirrors,
-    ProxyChoice, TlsOptions,
+    ClientIdentity, Conditional, Credentials, Document, Fetched, Fetcher, FetcherOptions, Http2,
+    Mirrors, ProxyChoice, TlsOptions,
 };
 
 use super::error::PullError;
@@ -22,6 +23,8 @@ use crate::repo::Repo;
 const MAX_MIRROR_LIST: u64 = 1 << 20;
 /// The longest file of a ref that is read, more than any is: an error page is quoted in the message.
 const MAX_REF_FILE: u64 = 1 << 20;
+/// The longest file of a bearer token that is read.
+const MAX_TOKEN_FILE: u64 = 64 << 10;
 /// Refs that are asked for at once.
 const REFS_AT_ONCE: usize = 8;
 
@@ -226,6 +229,8 @@ fn fetcher_options(
         headers: network.headers.clone(),
         cookies: has_cookies.then(|| repo.path().join(cookies)),
         user_agent: network.user_agent.clone(),
+        credentials: bearer_token(remote)?,
+        netrc: network.netrc.clone(),
         ..FetcherOptions::default()
     };
     if let Some(proxy) = &remote.proxy {
@@ -236,7 +241,39 @@ fn fetcher_options(
     }
     options.retry.retries = network.retries;
     options.limits.idle_timeout = network.idle_timeout;
+    options.limits.floor_bytes_per_second = network.floor_bytes_per_second;
+    if let Some(limit) = network.max_requests {
+        options.limits.in_flight = limit.get();
+        options.limits.in_flight_http2 = limit.get();
+    }
     Ok(options)
+}
+
+/// Reads the token that the remote's `bearer-token-path` names.
+fn bearer_token(remote: &Remote) -> Result<Option<Credentials>, PullError> {
+    let Some(path) = &remote.bearer_token_path else {
+        return Ok(None);
+    };
+    let unreadable = |reason: String| PullError::BearerToken {
+        path: path.clone(),
+        reason,
+    };
+    let (parent, name) = (path.parent(), path.file_name());
+    let (Some(parent), Some(name)) = (parent, name) else {
+        return Err(unreadable("it names no file".into()));
+    };
+    let bytes = Dir::open_ambient(parent)
+        .and_then(|dir| dir.read_optional(name, MAX_TOKEN_FILE))
+        .map_err(|error| unreadable(error.to_string()))?
+        .ok_or_else(|| unreadable("it is not there".into()))?;
+    let token = String::from_utf8(bytes).unwrap_or_default();
+    let token = token.trim();
+    // RFC 6750, section 2.1.
+    let allowed = |c: char| c.is_ascii_alphanumeric() || "-._~+/=".contains(c);
+    if token.is_empty() || !token.chars().all(allowed) {
+        return Err(unreadable("it holds no bearer token".into()));
+    }
+    Ok(Some(Credentials::Bearer(token.to_owned())))
 }
 
 /// The beginning of a text, in one line.

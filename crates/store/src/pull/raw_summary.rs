@@ -52,7 +52,10 @@ impl Origin {
             .is_some_and(|signature| signature.from_cache);
         let kept = match (&self.metalinked, unchanged) {
             (Some(summary), _) => Some(summary.clone()),
-            (None, true) => self.store.load_any(Part::Summary, &self.summary_url()),
+            (None, true) => {
+                let kept = self.store.load(Part::Summary, &self.summary_url());
+                kept.map(|kept| kept.bytes)
+            }
             (None, false) => None,
         };
         let bytes = match kept {

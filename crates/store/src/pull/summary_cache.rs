@@ -67,18 +67,8 @@ impl SummaryStore {
         }
     }
 
-    /// What `url` gave, if there is something to ask for a change by.
+    /// What `url` gave, with what to ask for a change by, if anything. The bytes alone prove nothing of what the server has now.
     pub(crate) fn load(&self, part: Part, url: &str) -> Option<Kept> {
-        self.read(part, url)
-            .filter(|kept| kept.condition != Conditional::default())
-    }
-
-    /// The bytes that `url` gave. Whether they are still those of the server, something else must prove.
-    pub(crate) fn load_any(&self, part: Part, url: &str) -> Option<Vec<u8>> {
-        self.read(part, url).map(|kept| kept.bytes)
-    }
-
-    fn read(&self, part: Part, url: &str) -> Option<Kept> {
         let dir = self.dir.as_ref()?;
         // One open file: another pull may replace the entry meanwhile.
         let (mut file, _) = dir.open_regular_optional(self.entry(part)).ok()??;

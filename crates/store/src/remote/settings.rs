@@ -62,6 +62,8 @@ pub struct Remote {
     pub tls_client_key_path: Option<PathBuf>,
     /// `tls-ca-path`: certificates that are trusted in place of the system's.
     pub tls_ca_path: Option<PathBuf>,
+    /// `bearer-token-path`: a file with the token that is sent to the remote as `Authorization: Bearer`.
+    pub bearer_token_path: Option<PathBuf>,
     /// `http2`, true unless said otherwise.
     pub http2: bool,
     /// `custom-backend`: the other program that fetches this remote's content.
@@ -142,6 +144,7 @@ impl Remote {
             tls_client_cert_path: path("tls-client-cert-path")?,
             tls_client_key_path: path("tls-client-key-path")?,
             tls_ca_path: path("tls-ca-path")?,
+            bearer_token_path: path("bearer-token-path")?,
             http2: flag("http2", true)?,
             custom_backend: text("custom-backend")?,
             collection_id: text("collection-id")?.filter(|id| !id.is_empty()),

@@ -210,10 +210,16 @@ impl Client {
 
     /// Makes `origin` the server at `url`, unverified.
     pub(crate) fn set_origin(&mut self, url: &str) {
-        let keys = [
-            ("url".to_owned(), RemoteValue::Text(url.to_owned())),
-            ("gpg-verify".to_owned(), RemoteValue::Flag(false)),
-        ];
+        self.configure_origin(&[("url", url)]);
+    }
+
+    /// Gives `origin` these keys, and has nothing verified.
+    pub(crate) fn configure_origin(&mut self, keys: &[(&str, &str)]) {
+        let text = |(key, value): &(&str, &str)| {
+            ((*key).to_owned(), RemoteValue::Text((*value).to_owned()))
+        };
+        let mut keys: Vec<_> = keys.iter().map(text).collect();
+        keys.push(("gpg-verify".to_owned(), RemoteValue::Flag(false)));
         let name = RemoteName::new("origin").unwrap();
         self.repo
             .add_remote(&name, &keys, IfExists::Replace, None)

@@ -2,8 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test ends where it fails")]
 
+mod access;
+mod front;
 mod ground;
 mod honest;
 mod hostile;
 mod local;
+mod metalinks;
 mod server;
+mod summaries;

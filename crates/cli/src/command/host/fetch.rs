@@ -12,6 +12,7 @@ use ostler_store::pull::{
 use ostler_store::reachable::Depth;
 use ostler_store::remote::Remote;
 
+use crate::command::values::netrc;
 use crate::context::Context;
 use crate::version;
 
@@ -62,6 +63,7 @@ impl Puller {
     fn network(&self) -> NetworkOptions {
         NetworkOptions {
             user_agent: Some(self.user_agent.clone()),
+            netrc: netrc(),
             ..NetworkOptions::default()
         }
     }

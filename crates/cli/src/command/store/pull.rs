@@ -1,5 +1,6 @@
 //! `pull`: commits from a remote.
 
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +11,7 @@ use ostler_store::object::Trust;
 use ostler_store::pull::{self, NetworkOptions, PullOptions, PullTarget, TimestampCheck};
 use ostler_store::reachable::Depth;
 
-use crate::command::values::{parse_key_value, refuse_static_deltas, summary_cache};
+use crate::command::values::{netrc, parse_key_value, refuse_static_deltas, summary_cache};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -63,7 +64,7 @@ pub(crate) struct Pull {
     /// Fetch from this URL instead of the configured one
     #[arg(long, value_name = "URL", help_heading = "Network")]
     pub(crate) url: Option<String>,
-    /// Add a header to each request (repeatable)
+    /// Add a header to each request (repeatable); $NETRC may name a file of users and passwords by host
     #[arg(long, value_name = "NAME=VALUE", value_parser = parse_key_value, help_heading = "Network")]
     pub(crate) http_header: Vec<(String, String)>,
     /// Append to the User-Agent header
@@ -72,6 +73,23 @@ pub(crate) struct Pull {
     /// How often a failed request is tried again
     #[arg(long, value_name = "N", default_value_t = 5, help_heading = "Network")]
     pub(crate) network_retries: u32,
+    /// Fail at the first fault of the network, as with --network-retries=0
+    #[arg(long, help_heading = "Network")]
+    pub(crate) disable_retry_on_network_errors: bool,
+    /// Bytes in a second below which a server counts as stalled (0 for silence alone)
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 1000,
+        help_heading = "Network"
+    )]
+    pub(crate) low_speed_limit_bytes: u64,
+    /// Seconds for which a server may be silent, or below that speed, before it is given up
+    #[arg(long, value_name = "N", default_value = "30", help_heading = "Network")]
+    pub(crate) low_speed_time_seconds: NonZeroU32,
+    /// Requests under way at once (8 over HTTP/1.1, 128 over HTTP/2)
+    #[arg(long, value_name = "N", help_heading = "Network")]
+    pub(crate) max_outstanding_fetcher_requests: Option<NonZeroUsize>,
     /// Take objects that this local repository has from there (repeatable)
     #[arg(short = 'L', long, value_name = "REPO", help_heading = "Network")]
     pub(crate) localcache_repo: Vec<PathBuf>,
@@ -220,17 +238,27 @@ impl Pull {
             local_caches,
             fsync: self.disable_fsync.then_some(false),
             per_object_fsync: self.per_object_fsync.then_some(true),
-            network: NetworkOptions {
-                url: self.url.clone(),
-                headers: self.http_header.clone(),
-                user_agent: Some(version::user_agent(
-                    context.personality,
-                    self.append_user_agent.as_deref(),
-                )),
-                retries: self.network_retries,
-                summary_cache: summary_cache(self.cache_dir.as_deref()),
-                ..NetworkOptions::default()
-            },
+            network: self.network(context),
         })
+    }
+
+    fn network(&self, context: &Context) -> NetworkOptions {
+        NetworkOptions {
+            url: self.url.clone(),
+            headers: self.http_header.clone(),
+            user_agent: Some(version::user_agent(
+                context.personality,
+                self.append_user_agent.as_deref(),
+            )),
+            retries: match self.disable_retry_on_network_errors {
+                true => 0,
+                false => self.network_retries,
+            },
+            idle_timeout: Duration::from_secs(self.low_speed_time_seconds.get().into()),
+            floor_bytes_per_second: self.low_speed_limit_bytes,
+            max_requests: self.max_outstanding_fetcher_requests,
+            netrc: netrc(),
+            summary_cache: summary_cache(self.cache_dir.as_deref()),
+        }
     }
 }

@@ -55,10 +55,16 @@ impl Verb for Add {
     const NAME: &'static str = "add";
     const ABOUT: &'static str = "Add a remote";
     const OPERANDS: &'static str = "NAME [metalink=|mirrorlist=]URL [BRANCH...]";
-    const EXAMPLES: &'static [Example] = &[Example {
-        call: "remote add --repo=repo --no-gpg-verify origin https://example.com/repo",
-        says: "add a remote whose commits are not signed",
-    }];
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "remote add --repo=repo --no-gpg-verify origin https://example.com/repo",
+            says: "add a remote whose commits are not signed",
+        },
+        Example {
+            call: "remote add --repo=repo --set=bearer-token-path=/etc/token --set=tls-ca-path=/etc/ca.pem work https://h/repo",
+            says: "send a token from a file, trust an authority of one's own (also: proxy, http2, tls-client-cert-path)",
+        },
+    ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let (mut repo, remotes_dir) = super::open(&self.repo, &self.sysroot, context)?;

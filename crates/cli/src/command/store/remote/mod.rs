@@ -16,7 +16,7 @@ use ostler_format::{RemoteName, Summary};
 use ostler_store::Repo;
 use ostler_store::pull::{self, NetworkOptions};
 
-use crate::command::values::summary_cache;
+use crate::command::values::{netrc, summary_cache};
 use crate::context::Context;
 use crate::grammar::{Group, Node, RepoOption, Section, SysrootOption, verb};
 use crate::report::hinted;
@@ -87,6 +87,7 @@ fn fetch_summary(
     let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
     let network = NetworkOptions {
         user_agent: Some(version::user_agent(context.personality, None)),
+        netrc: netrc(),
         summary_cache: summary_cache(cache_dir),
         ..NetworkOptions::default()
     };
