@@ -12,6 +12,7 @@ mod forge;
 mod ground;
 mod links;
 mod objects;
+mod repair;
 mod server;
 mod shapes;
 mod sysroot;

@@ -315,7 +315,7 @@ impl StoreError {
                     .into(),
             ),
             Self::ChecksumMismatch { .. } | Self::Malformed { .. } | Self::Damaged { .. } => Some(
-                "`ostler fsck --delete` removes damaged objects; a pull fetches them again".into(),
+                "`ostler fsck --repair` replaces damaged objects by whole ones, from remotes or other repositories".into(),
             ),
             Self::RefNotFound { .. } => Some("`ostler refs` lists the refs that exist".into()),
             Self::CollectionRefNotFound { .. } => {

@@ -14,7 +14,8 @@
 //! | [`summary`] | the list of refs that a server publishes |
 //! | [`tree`], [`commit`](mod@commit) | trees in the making; a new commit |
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
-//! | [`reachable`], [`prune`](mod@prune), [`fsck`](mod@fsck) | what commits need; deleting the rest; checking it |
+//! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
+//! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
 //! | [`diff`](mod@diff) | what differs between two trees |
 //! | [`bindings`] | the refs that a commit says it is for |
 //! | [`progress`] | what long work says of itself |
@@ -39,6 +40,7 @@ pub mod pull;
 pub mod reachable;
 pub mod refs;
 pub mod remote;
+pub mod repair;
 mod replace;
 pub mod repo;
 pub mod serve;

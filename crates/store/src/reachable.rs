@@ -145,12 +145,12 @@ impl ObjectSet {
     }
 }
 
-/// What is done about a dirtree that is not here.
+/// What is done about a dirtree that is not here, or that cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Missing {
     /// It is an error, except below a commit that is marked partial.
     Error,
-    /// It is passed over, and not in the set.
+    /// It is passed over; one that is not here is not in the set, one that cannot be read is.
     PassOver,
 }
 
@@ -244,17 +244,25 @@ impl<'r, M: Marks> Reachable<'r, M> {
             if !self.set.insert(name) {
                 continue;
             }
-            let Some(bytes) = self.repo.read_metadata_optional(&name)? else {
-                if tolerant {
+            let read = self.repo.read_metadata_optional(&name);
+            let bytes = match read {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) if tolerant => {
                     // Another commit, which is whole, may name it too: that one must not take it as seen.
                     self.set.remove_tree(id);
                     self.passed_over.push(name);
                     continue;
                 }
-                return Err(StoreError::ObjectMissing { name });
+                Ok(None) => return Err(StoreError::ObjectMissing { name }),
+                // It stays in the set: whoever checks it finds out.
+                Err(StoreError::Fs(_)) if self.missing == Missing::PassOver => continue,
+                Err(error) => return Err(error),
             };
-            let tree = DirTreeRef::parse(&bytes)
-                .map_err(|source| StoreError::Malformed { name, source })?;
+            let tree = match DirTreeRef::parse(&bytes) {
+                Ok(tree) => tree,
+                Err(_) if self.missing == Missing::PassOver => continue,
+                Err(source) => return Err(StoreError::Malformed { name, source }),
+            };
             for file in tree.files() {
                 self.set.insert(file.id.into());
             }

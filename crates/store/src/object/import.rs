@@ -276,6 +276,21 @@ impl<'t> Importer<'t> {
         file.link(name)
     }
 
+    /// Stages a verified copy of the object whether or not the repository has one of that name, for
+    /// [`Transaction::commit_replacing`]. With [`Trust::Verify`] only.
+    ///
+    /// # Errors
+    /// As [`Importer::import`].
+    pub(crate) fn stage_copy(&mut self, name: ObjectName) -> Result<(), StoreError> {
+        if name.kind == ObjectKind::File {
+            let id = FileId::new(name.checksum);
+            let object = self.source.open_file_object(id)?;
+            return self.write_content(id, object).map(drop);
+        }
+        let bytes = self.source.read_metadata(&name)?;
+        self.transaction.stage_metadata(name, &bytes)
+    }
+
     /// Imports a commit's detached metadata if the source has some, replacing what is here; returns whether it did.
     ///
     /// # Errors

@@ -4,11 +4,16 @@ use ostler_format::{
     Checksum, Commit, CommitId, DirMeta, DirTreeRef, FileId, Metadata, ObjectKind, ObjectName,
 };
 
+use ostler_fs::FsError;
+
 use crate::error::StoreError;
 use crate::repo::Repo;
 
 /// The size of the buffer that content is hashed through.
 const BUFFER: usize = 256 * 1024;
+
+/// The errno of a bad sector, and of content that fs-verity refuses.
+const EIO: i32 = 5;
 
 /// Checks objects one after another, with one buffer.
 #[derive(Debug)]
@@ -33,6 +38,16 @@ impl<'r> ObjectVerifier<'r> {
     /// [`StoreError::ObjectMissing`]; [`StoreError::ChecksumMismatch`], [`StoreError::Malformed`] and
     /// [`StoreError::Damaged`] for a damaged one; other variants if it could not be read.
     pub fn verify(&mut self, name: ObjectName) -> Result<u64, StoreError> {
+        match self.verify_as_it_is(name) {
+            Err(StoreError::Fs(error)) if is_unusable(&error) => Err(StoreError::Damaged {
+                name,
+                reason: error.to_string(),
+            }),
+            result => result,
+        }
+    }
+
+    fn verify_as_it_is(&mut self, name: ObjectName) -> Result<u64, StoreError> {
         match name.kind {
             ObjectKind::File => self.verify_content(FileId::new(name.checksum)),
             ObjectKind::CommitMeta => {
@@ -74,7 +89,7 @@ impl<'r> ObjectVerifier<'r> {
                 Ok(0) => break,
                 Ok(got) => hasher.update(&self.buffer[..got]),
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if is_damage(&error) => {
+                Err(error) if is_damage(&error) || error.raw_os_error() == Some(EIO) => {
                     return Err(StoreError::Damaged {
                         name,
                         reason: error.to_string(),
@@ -89,6 +104,17 @@ impl<'r> ObjectVerifier<'r> {
         }
         Ok(object.size)
     }
+}
+
+/// Whether the error says that the object's file is none, such as a symlink where none may be, or that the disk does not give it.
+fn is_unusable(error: &FsError) -> bool {
+    use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory};
+    /// `EIO`, `ENXIO`, `ELOOP`: a bad sector, a socket, a symlink.
+    const ERRNOS: [i32; 3] = [EIO, 6, 40];
+    matches!(error.kind(), InvalidInput | IsADirectory | NotADirectory)
+        || error
+            .raw_os_error()
+            .is_some_and(|errno| ERRNOS.contains(&errno))
 }
 
 /// Whether the error says that the bytes are wrong, not that they could not be had.

@@ -479,7 +479,7 @@ fn open_caches<'scope, 'a: 'scope>(
     Ok(opened)
 }
 
-fn object_path(name: ObjectName) -> String {
+pub(crate) fn object_path(name: ObjectName) -> String {
     format!("objects/{}", name.loose_path(StorageForm::Archive))
 }
 
@@ -494,7 +494,7 @@ fn is_damage(error: &StoreError) -> bool {
 }
 
 /// Finds the cause: a wrong object, a fault on this side, or the network.
-fn object_error(name: ObjectName, error: FetchError) -> PullError {
+pub(crate) fn object_error(name: ObjectName, error: FetchError) -> PullError {
     let FetchError {
         url,
         attempts,

@@ -15,6 +15,7 @@ mod fetch;
 mod import_pool;
 mod local;
 mod metalink;
+mod objects;
 mod options;
 mod origin;
 mod plan;
@@ -31,6 +32,8 @@ use std::time::{Duration, Instant};
 
 use ostler_format::{CommitId, RemoteName};
 use ostler_http::Url;
+
+pub(crate) use objects::stage_objects;
 
 pub use check::{BindingFault, OlderCommit};
 pub use error::PullError;

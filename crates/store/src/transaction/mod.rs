@@ -14,6 +14,7 @@ mod publish;
 mod small;
 mod space;
 mod staging;
+mod swap;
 mod write;
 
 use std::collections::BTreeMap;

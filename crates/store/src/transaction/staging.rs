@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 
 use ostler_format::{FileHeader, ObjectKind, ObjectName, StorageForm};
 use ostler_fs::lock::{FileLock, LockMode, Timeout};
-use ostler_fs::{Dir, FileType, TempFile, file, xattr};
+use ostler_fs::{Dir, FileType, TempFile, Trusted, file, xattr};
 
 use crate::error::StoreError;
 use crate::repo::Repo;
@@ -159,6 +159,16 @@ impl Staging {
             .lock()
             .expect("no holder of the set panics")
             .insert(name);
+    }
+
+    /// Removes an object that is staged.
+    pub(super) fn forget(&self, name: &ObjectName) -> Result<(), StoreError> {
+        let mut staged = self.staged.lock().expect("no holder of the set panics");
+        if staged.remove(name) {
+            self.dir
+                .unlink_optional(Trusted(name.loose_path(self.form)))?;
+        }
+        Ok(())
     }
 
     /// Returns the loose path, whose directory exists now.

@@ -4,11 +4,16 @@ use std::collections::BTreeSet;
 
 use anyhow::bail;
 use ostler_format::CommitId;
-use ostler_store::fsck::{Fsck as Check, FsckOptions, FsckReport};
+use ostler_store::Repo;
+use ostler_store::fsck::{Damage, Fsck as Check, FsckOptions, FsckReport, Outcome, Remedy};
+use ostler_store::repair::{QUARANTINE, RepairSource};
 
+use super::fsck_report;
+use super::fsck_sources::{self, Deployments};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::hinted;
 
 /// Options of `fsck`.
 #[derive(clap::Args, Clone, Debug)]
@@ -27,6 +32,15 @@ pub(crate) struct Fsck {
     /// Delete damaged objects; their commits become partial
     #[arg(long)]
     pub(crate) delete: bool,
+    /// Replace damaged and missing objects by whole ones: from deployments, then from all remotes
+    #[arg(long, conflicts_with = "delete")]
+    pub(crate) repair: bool,
+    /// Repair from this repository, or from `remote:NAME`, instead of all remotes (repeatable)
+    #[arg(long, value_name = "REPO", conflicts_with = "delete")]
+    pub(crate) repair_from: Vec<String>,
+    /// Print the report as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
     /// Check that each ref's commit is bound to it
     #[arg(long)]
     pub(crate) verify_bindings: bool,
@@ -47,83 +61,138 @@ impl Verb for Fsck {
             call: "fsck --repo=repo --delete",
             says: "delete damaged objects, so that a pull fetches them again",
         },
+        Example {
+            call: "fsck --repo=repo --repair --repair-from=/srv/mirror --repair-from=remote:origin",
+            says: "replace damaged and missing objects, from a mirror on this machine if it has them",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut repo = self.repo.open(context)?;
+        let deployments = fsck_sources::deployments(context, &repo);
+        let sources = self.sources(context, &repo, &deployments)?;
         let options = FsckOptions {
             keep_going: self.all,
-            delete: self.delete,
+            remedy: self.remedy(),
             add_tombstones: self.add_tombstones,
             verify_bindings: self.verify_bindings,
             verify_back_refs: self.verify_back_refs,
         };
-        let say = |text: std::fmt::Arguments<'_>| {
-            if self.quiet {
-                Ok(())
-            } else {
-                context.printer.line(text)
-            }
-        };
-        let mut check = Check::begin(&mut repo, options)?;
-        say(format_args!("Validating refs..."))?;
-        check.validate_refs()?;
-        say(format_args!("Validating refs in collections..."))?;
-        check.validate_collection_refs()?;
-        say(format_args!("Enumerating commits..."))?;
-        let commits = check.enumerate_commits()?;
-        say(format_args!(
-            "Verifying content integrity of {commits} commit objects..."
-        ))?;
-        let report = check.verify_objects(context.sink().as_ref())?;
-        if report.partial_commits > 0 {
-            say(format_args!(
-                "{} partial commits not verified",
-                report.partial_commits
-            ))?;
+        let report = self.check(context, &mut repo, options, &sources)?;
+        if self.json {
+            fsck_report::print(context, &report, &deployments)?;
+        } else {
+            self.tell(context, &report, &deployments)?;
         }
-        self.tell(context, &report)?;
-        say(format_args!(
-            "object fsck of {commits} commits completed successfully - no errors found."
-        ))?;
-        Ok(Exit::Done)
+        self.conclude(context, &report)
     }
 }
 
 impl Fsck {
-    /// Says what is wrong; an error if anything is.
-    fn tell(&self, context: &Context, report: &FsckReport) -> anyhow::Result<()> {
+    fn remedy(&self) -> Remedy {
+        if self.repair || !self.repair_from.is_empty() {
+            Remedy::Repair
+        } else if self.delete {
+            Remedy::Delete
+        } else {
+            Remedy::None
+        }
+    }
+
+    fn sources(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        deployments: &Deployments,
+    ) -> anyhow::Result<Vec<RepairSource>> {
+        if self.remedy() != Remedy::Repair {
+            return Ok(Vec::new());
+        }
+        let mut sources = fsck_sources::of_deployments(deployments);
+        sources.extend(fsck_sources::named(context, repo, &self.repair_from)?);
+        if sources.is_empty() {
+            return Err(hinted(
+                "there is nothing to repair from: no remote is configured, and no deployment is here",
+                "name another repository with --repair-from=REPO",
+            ));
+        }
+        Ok(sources)
+    }
+
+    /// Does the steps, and says which.
+    fn check(
+        &self,
+        context: &Context,
+        repo: &mut Repo,
+        options: FsckOptions,
+        sources: &[RepairSource],
+    ) -> anyhow::Result<FsckReport> {
+        let mut check = Check::begin(repo, options)?;
+        self.say(context, "Validating refs...")?;
+        check.validate_refs()?;
+        self.say(context, "Validating refs in collections...")?;
+        check.validate_collection_refs()?;
+        self.say(context, "Enumerating commits...")?;
+        let commits = check.enumerate_commits()?;
+        self.say(
+            context,
+            format_args!("Verifying content integrity of {commits} commit objects..."),
+        )?;
+        let report = check.verify_objects(sources, context.sink().as_ref())?;
+        if report.partial_commits > 0 {
+            self.say(
+                context,
+                format_args!("{} partial commits not verified", report.partial_commits),
+            )?;
+        }
+        Ok(report)
+    }
+
+    fn say(&self, context: &Context, text: impl std::fmt::Display) -> anyhow::Result<()> {
+        if !self.quiet && !self.json {
+            context.printer.line(text)?;
+        }
+        Ok(())
+    }
+
+    /// Says what is wrong, and what was done about it.
+    fn tell(
+        &self,
+        context: &Context,
+        report: &FsckReport,
+        deployments: &Deployments,
+    ) -> anyhow::Result<()> {
+        let printer = &context.printer;
         for parent in &report.missing_parents {
             if self.add_tombstones {
-                context
-                    .printer
-                    .line(format_args!("Adding tombstone for commit {parent}"))?;
+                printer.line(format_args!("Adding tombstone for commit {parent}"))?;
             }
         }
         for damage in &report.damage {
-            let commits = join(&damage.commits);
-            if damage.is_missing() {
-                context.printer.note(format_args!(
-                    "Object missing in commits {commits}: {}",
-                    damage.name
-                ));
-                continue;
+            tell_damage(context, damage);
+            if self.remedy() == Remedy::Repair {
+                tell_what_is_hit(context, damage, deployments);
             }
-            context
-                .printer
-                .note(format_args!("In commits {commits}: fsck {}", damage.error));
-            if damage.deleted {
-                context
-                    .printer
-                    .note(format_args!("Deleted corrupted object {}", damage.name));
-            }
+        }
+        for complaint in &report.complaints {
+            let of = complaint.object.as_deref().unwrap_or("everything");
+            printer.note(format_args!(
+                "{} was of no help with {of}: {}",
+                complaint.source, complaint.reason
+            ));
         }
         for commit in &report.marked_partial {
-            context
-                .printer
-                .note(format_args!("Marking commit as partial: {commit}"));
+            printer.note(format_args!("Marking commit as partial: {commit}"));
         }
-        if !report.damage.is_empty() {
+        for commit in &report.made_whole {
+            printer.note(format_args!("Commit is whole again: {commit}"));
+        }
+        Ok(())
+    }
+
+    /// The last line, and whether all is well.
+    fn conclude(&self, context: &Context, report: &FsckReport) -> anyhow::Result<Exit> {
+        if report.is_damaged() {
             bail!("Repository corruption encountered");
         }
         if report.damaged_partial_commits > 0 {
@@ -132,7 +201,54 @@ impl Fsck {
                 report.damaged_partial_commits
             );
         }
-        Ok(())
+        let commits = report.commits;
+        match report.damage.len() {
+            0 => self.say(
+                context,
+                format_args!(
+                    "object fsck of {commits} commits completed successfully - no errors found."
+                ),
+            )?,
+            repaired => self.say(
+                context,
+                format_args!("object fsck of {commits} commits: {repaired} objects repaired."),
+            )?,
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn tell_damage(context: &Context, damage: &Damage) {
+    let printer = &context.printer;
+    let (name, commits) = (damage.name, join(&damage.commits));
+    if damage.is_missing() {
+        printer.note(format_args!("Object missing in commits {commits}: {name}"));
+    } else {
+        printer.note(format_args!("In commits {commits}: fsck {}", damage.error));
+    }
+    match &damage.outcome {
+        Outcome::Left => {}
+        Outcome::Deleted => printer.note(format_args!("Deleted corrupted object {name}")),
+        Outcome::Repaired { from } => printer.note(format_args!("Repaired {name} from {from}")),
+        Outcome::Quarantined => printer.note(format_args!(
+            "Could not repair {name}: it is in {QUARANTINE} now"
+        )),
+    }
+}
+
+/// Says which refs and deployments have the object.
+fn tell_what_is_hit(context: &Context, damage: &Damage, deployments: &Deployments) {
+    let refs: Vec<&str> = damage.refs.iter().map(String::as_str).collect();
+    if !refs.is_empty() {
+        context
+            .printer
+            .note(format_args!("  in refs {}", refs.join(", ")));
+    }
+    let hit = deployments.hit_by(&damage.commits);
+    if !hit.is_empty() {
+        context
+            .printer
+            .note(format_args!("  in deployments {}", hit.join(", ")));
     }
 }
 

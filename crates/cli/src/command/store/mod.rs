@@ -10,6 +10,8 @@ pub(crate) mod create_usb;
 pub(crate) mod diff;
 pub(crate) mod find_remotes;
 pub(crate) mod fsck;
+mod fsck_report;
+mod fsck_sources;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod ls;
