@@ -122,7 +122,7 @@ pub enum FetchFault {
         retry_after: Option<Duration>,
     },
     /// The body is longer than the request allows.
-    #[error("the body is longer than the limit of {cap_bytes} bytes{}", announced_text(*.announced_bytes))]
+    #[error("the body exceeded maximum size of {cap_bytes} bytes{}", announced_text(*.announced_bytes))]
     TooLarge {
         /// The limit.
         cap_bytes: u64,

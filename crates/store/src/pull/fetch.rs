@@ -309,7 +309,11 @@ impl Fetch<'_, '_, '_> {
             ObjectKind::CommitMeta => &self.origin.metadata,
             _ => &self.origin.content,
         };
-        let mut request = Request::new(mirrors.clone(), object_path(name), MAX_METADATA_SIZE);
+        let cap_bytes = match name.kind {
+            ObjectKind::Commit => self.session.commit_cap(name.checksum.into()),
+            _ => MAX_METADATA_SIZE,
+        };
+        let mut request = Request::new(mirrors.clone(), object_path(name), cap_bytes);
         request.priority = Priority::Metadata;
         let sender = self.sender.clone();
         let sink = MetadataSink::new(Arc::clone(&self.shared), name);

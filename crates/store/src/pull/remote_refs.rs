@@ -91,42 +91,44 @@ fn named(
     mut targets: Targets,
 ) -> Result<Targets, PullError> {
     let names: Vec<_> = wanted.iter().filter_map(asked_by_name).collect();
-    let found = look_up(origin, summary, &names)?;
+    let found = match summary {
+        Some(_) => BTreeMap::new(),
+        None => read_refs(origin, &names)?,
+    };
     for target in wanted {
-        match target {
-            PullTarget::Commit(id) => targets.add_commit(*id),
-            PullTarget::RefAt(name, id) => targets.add_ref(destination, name, *id),
-            PullTarget::Ref(name) => targets.add_ref(destination, name, found[name]),
+        match (target, summary) {
+            (PullTarget::Commit(id), _) => targets.add_commit(*id),
+            (PullTarget::RefAt(name, id), _) => targets.add_ref(destination, name, *id),
+            (PullTarget::Ref(name), None) => targets.add_ref(destination, name, found[name]),
+            (PullTarget::Ref(name), Some(summary)) => {
+                let entry = listed(origin, summary, name)?;
+                targets.add_listed(destination, name, entry);
+            }
         }
     }
     Ok(targets)
 }
 
-/// Finds refs in the summary, or in the files of refs if there is no summary.
-fn look_up(
+/// Finds a ref in the summary.
+fn listed<'s>(
     origin: &Origin,
-    summary: Option<&RawSummary>,
-    names: &[RefName],
-) -> Result<BTreeMap<RefName, CommitId>, PullError> {
-    let found: Vec<_> = match summary {
-        Some(summary) => names
-            .iter()
-            .map(|name| summary.parsed.find(name.as_str()).map(|entry| entry.commit))
-            .collect(),
-        None => origin.read_refs(names)?,
-    };
+    summary: &'s RawSummary,
+    name: &RefName,
+) -> Result<&'s SummaryRef, PullError> {
+    let entry = summary.parsed.find(name.as_str());
+    entry.ok_or_else(|| PullError::NotInSummary {
+        remote: origin.name.clone(),
+        name: name.to_string(),
+    })
+}
+
+/// Reads the files of refs, for want of a summary.
+fn read_refs(origin: &Origin, names: &[RefName]) -> Result<BTreeMap<RefName, CommitId>, PullError> {
     let mut commits = BTreeMap::new();
-    for (name, commit) in names.iter().zip(found) {
-        let (remote, ref_name) = (origin.name.clone(), name.to_string());
-        let commit = commit.ok_or(match summary {
-            Some(_) => PullError::NotInSummary {
-                remote,
-                name: ref_name,
-            },
-            None => PullError::RefMissing {
-                remote,
-                name: ref_name,
-            },
+    for (name, commit) in names.iter().zip(origin.read_refs(names)?) {
+        let commit = commit.ok_or_else(|| PullError::RefMissing {
+            remote: origin.name.clone(),
+            name: name.to_string(),
         })?;
         commits.insert(name.clone(), commit);
     }
@@ -168,7 +170,7 @@ fn add_all(
 ) -> Result<(), PullError> {
     for entry in refs {
         let name = RefName::new(entry.name.as_str()).map_err(StoreError::from)?;
-        targets.add_ref(destination, &name, entry.commit);
+        targets.add_listed(destination, &name, entry);
     }
     Ok(())
 }
@@ -193,8 +195,10 @@ pub fn remote_ref(
         Location::Http => {
             let origin = Origin::open(repo, remote, network)?;
             let summary = origin.summary(Signature::needed_by(remote))?;
-            let found = look_up(&origin, summary.as_ref(), std::slice::from_ref(name))?;
-            Ok(found[name])
+            match summary {
+                Some(summary) => Ok(listed(&origin, &summary, name)?.commit),
+                None => Ok(read_refs(&origin, std::slice::from_ref(name))?[name]),
+            }
         }
     }
 }

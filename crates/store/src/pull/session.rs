@@ -4,7 +4,8 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use ostler_format::{
-    CollectionId, Commit, CommitId, FileId, ObjectKind, ObjectName, RefName, RemoteName,
+    CollectionId, Commit, CommitId, FileId, MAX_METADATA_SIZE, ObjectKind, ObjectName, RefName,
+    RemoteName, SummaryRef,
 };
 
 use super::check;
@@ -57,6 +58,8 @@ pub(crate) struct Targets {
     pub(crate) refs: BTreeMap<RefKey, CommitId>,
     /// All commits that were asked for, in order.
     pub(crate) commits: Vec<CommitId>,
+    /// Bytes of commit objects, as the summary gives them.
+    commit_bytes: HashMap<CommitId, u64>,
 }
 
 impl Targets {
@@ -71,6 +74,17 @@ impl Targets {
     pub(crate) fn add_ref(&mut self, destination: &Destination, name: &RefName, id: CommitId) {
         self.refs.insert(destination.key(name), id);
         self.add_commit(id);
+    }
+
+    /// Adds a ref that a summary lists.
+    pub(crate) fn add_listed(
+        &mut self,
+        destination: &Destination,
+        name: &RefName,
+        entry: &SummaryRef,
+    ) {
+        self.add_ref(destination, name, entry.commit);
+        self.commit_bytes.insert(entry.commit, entry.commit_size);
     }
 }
 
@@ -289,6 +303,12 @@ impl<'a> Session<'a> {
             });
         }
         Ok(())
+    }
+
+    /// The most bytes that a commit object can have.
+    pub(crate) fn commit_cap(&self, id: CommitId) -> u64 {
+        let listed = self.targets.commit_bytes.get(&id);
+        listed.map_or(MAX_METADATA_SIZE, |bytes| (*bytes).min(MAX_METADATA_SIZE))
     }
 
     /// The compressed size of a content object, if it is large and a commit says so.

@@ -94,9 +94,7 @@ fn a_metalink_that_lies_or_cannot_be_used_leaves_everything_as_it_was() {
     // Longer than announced: not read to its end.
     let error = pull(metalink(3, ABC, &urls));
     assert!(
-        error
-            .to_string()
-            .contains("longer than the limit of 3 bytes"),
+        error.to_string().contains("maximum size of 3 bytes"),
         "{error}"
     );
     let error = pull("<html><body>Please log in</body></html>".into());

@@ -140,3 +140,22 @@ fn a_summary_without_end_stops_at_the_limit() {
     assert!(matches!(error, PullError::Fetch(_)), "{error}");
     assert!(error.to_string().contains("134217728"), "{error}");
 }
+
+#[test]
+fn a_commit_that_is_longer_than_the_summary_says_is_not_read_to_its_end() {
+    let root = scratch();
+    let published = Published::new(root.path());
+    summary::regenerate(&published.repo, &Metadata::new()).unwrap();
+    let honest = published.object(published.commit.into());
+    let path = published.object_path(published.commit.into());
+    let long = honest.len() + 1;
+    let server = Server::start(&published.path, move |asked| match asked == path {
+        true => Answer::Body(vec![0; long]),
+        false => Answer::Honest,
+    });
+    let mut client = Client::new(root.path(), "client", RepoMode::Archive);
+    client.set_origin(&server.url());
+    let text = client.pull(&of_main()).unwrap_err().to_string();
+    let limit = format!("maximum size of {} bytes", honest.len());
+    assert!(text.contains(&limit), "{text}");
+}
