@@ -1,6 +1,7 @@
 //! What is checked of a commit before it is taken. Pure.
 
 use ostler_format::{Commit, CommitId, RefName, SIZES_KEY, SizeEntry, parse_sizes};
+use ostler_fs::Space;
 
 /// The metadata key with the names of the refs that a commit was made for.
 const REF_BINDING: &str = "ostree.ref-binding";
@@ -108,6 +109,12 @@ pub(crate) fn sizes(commit: &Commit) -> Vec<SizeEntry> {
     value.map_or_else(Vec::new, |value| parse_sizes(value).unwrap_or_default())
 }
 
+/// The free inodes, if they are fewer than the `needed` files, of a file system that counts them.
+pub(crate) fn inodes(needed: u64, space: &Space) -> Option<u64> {
+    let short = space.total_inodes > 0 && space.free_inodes < needed;
+    short.then_some(space.free_inodes)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +159,21 @@ mod tests {
             let result = bindings(&commit(refs, own), &main, wanted);
             assert_eq!(result.is_ok(), ok, "{refs:?} {own:?} {wanted:?}");
         }
+    }
+
+    #[test]
+    fn files_need_inodes_where_inodes_are_counted() {
+        let space = |total_inodes, free_inodes| Space {
+            total_bytes: 1 << 30,
+            free_bytes: 1 << 29,
+            available_bytes: 1 << 29,
+            block_bytes: 4096,
+            total_inodes,
+            free_inodes,
+        };
+        assert_eq!(inodes(11, &space(100, 10)), Some(10));
+        assert_eq!(inodes(10, &space(100, 10)), None);
+        assert_eq!(inodes(u64::MAX, &space(0, 0)), None);
     }
 
     #[test]

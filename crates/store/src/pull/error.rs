@@ -238,6 +238,16 @@ pub enum PullError {
         /// Bytes that may be written.
         free_bytes: u64,
     },
+    /// There are fewer free inodes than files to be written.
+    #[error(
+        "{needed} more files are needed, and the file system can make {free} (its inodes are used up)"
+    )]
+    NoInodes {
+        /// Content objects that are not here.
+        needed: u64,
+        /// Free inodes.
+        free: u64,
+    },
     /// The path that a `file://` URL names cannot be one.
     #[error("`{url}` names no path on this machine")]
     FileUrl {
@@ -287,6 +297,9 @@ impl PullError {
             }
             Self::NoRoom { .. } => {
                 "free some room (`ostler prune --refs-only`), or lower core.min-free-space-size".into()
+            }
+            Self::NoInodes { .. } => {
+                "free some (`ostler prune --refs-only`), or use a file system with more inodes (`df -i` counts them)".into()
             }
             Self::Corrupted { .. } => {
                 "the server's copy is damaged, or something on the way changes it: nothing of it was kept".into()

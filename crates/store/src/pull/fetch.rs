@@ -109,6 +109,7 @@ pub(crate) fn fetch(
             awaited: HashMap::new(),
             outstanding: 0,
             caches,
+            weighed: false,
             progress: Progress::new(sink),
             done: Fetched::default(),
         };
@@ -132,6 +133,8 @@ struct Fetch<'f, 'a, 'scope> {
     /// Messages that will come.
     outstanding: usize,
     caches: Vec<Cache<'scope>>,
+    /// Whether all listings have come and the content that is left is known not to be here.
+    weighed: bool,
     progress: Progress<'f>,
     done: Fetched,
 }
@@ -142,7 +145,13 @@ impl Fetch<'_, '_, '_> {
             while let Some(turn) = self.session.next_commit() {
                 self.start_commit(turn)?;
             }
-            let more = self.start_metadata()? | self.start_content()?;
+            let more_metadata = self.start_metadata()?;
+            if !(more_metadata || self.weighed) && self.roles.is_empty() {
+                let here = self.session.weigh_content()?;
+                self.progress.advance(here);
+                self.weighed = true;
+            }
+            let more = more_metadata | self.start_content()?;
             for cache in &mut self.caches {
                 cache.pool.flush();
             }
@@ -276,7 +285,7 @@ impl Fetch<'_, '_, '_> {
                 return Ok(false);
             };
             let name = ObjectName::from(id);
-            if self.transaction.has(&name)? {
+            if !self.weighed && self.transaction.has(&name)? {
                 self.progress.advance(1);
                 continue;
             }

@@ -71,6 +71,21 @@ impl Plan {
         self.content.pop_front()
     }
 
+    /// Drops content for which `is_here` holds, and returns how many objects are left to be fetched.
+    pub(crate) fn drop_content<E>(
+        &mut self,
+        mut is_here: impl FnMut(FileId) -> Result<bool, E>,
+    ) -> Result<u64, E> {
+        let mut left = VecDeque::new();
+        for id in std::mem::take(&mut self.content) {
+            if !is_here(id)? {
+                left.push_back(id);
+            }
+        }
+        self.content = left;
+        Ok(self.content.len() as u64)
+    }
+
     /// How many objects of the trees have been named so far.
     pub(crate) fn named(&self) -> u64 {
         (self.metas.len() + self.trees.len() + self.files.len()) as u64
@@ -124,6 +139,17 @@ mod tests {
         ];
         assert_eq!(metadata(&mut plan), expected);
         assert_eq!(plan.named(), 4);
+    }
+
+    #[test]
+    fn content_that_is_here_is_dropped_and_the_rest_keeps_its_order() {
+        let bytes = tree(&[("a", 1), ("b", 2), ("c", 3)], &[]);
+        let mut plan = Plan::default();
+        plan.add_entries(&DirTreeRef::parse(&bytes).unwrap(), &Want::All);
+        let left = plan.drop_content(|id| Ok::<_, ()>(id == sum(2).into()));
+        assert_eq!(left, Ok(2));
+        assert_eq!(content(&mut plan), [sum(1).into(), sum(3).into()]);
+        assert_eq!(plan.named(), 3);
     }
 
     #[test]

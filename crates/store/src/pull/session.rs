@@ -305,6 +305,24 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
+    /// Drops what is here already from the content that is left to fetch, and returns how much was dropped.
+    ///
+    /// # Errors
+    /// [`PullError::NoInodes`] if the file system cannot make a file for each of the others.
+    pub(crate) fn weigh_content(&mut self) -> Result<u64, PullError> {
+        let transaction = self.transaction;
+        let mut here = 0;
+        let needed = self.plan.drop_content(|id| {
+            let is_here = transaction.has(&id.into())?;
+            here += u64::from(is_here);
+            Ok::<_, StoreError>(is_here)
+        })?;
+        match check::inodes(needed, &self.repo().objects().space()?) {
+            Some(free) => Err(PullError::NoInodes { needed, free }),
+            None => Ok(here),
+        }
+    }
+
     /// The most bytes that a commit object can have.
     pub(crate) fn commit_cap(&self, id: CommitId) -> u64 {
         let listed = self.targets.commit_bytes.get(&id);

@@ -409,3 +409,41 @@ fn mirrors_of_a_list_are_tried_in_turn_and_content_has_its_own() {
     assert!(!poor.asked("config").is_empty() && whole.asked("config").is_empty());
     assert_eq!(lists.asked("").len(), 1);
 }
+
+#[test]
+fn files_for_which_there_are_no_inodes_are_refused_while_most_are_still_to_come() {
+    const FILES: u32 = 1500;
+    let root = scratch();
+    let mut published = Published::new(root.path());
+    let transaction = published.repo.begin(UNSYNCED).unwrap();
+    let plain = crate::ground::header(0o644);
+    let file = |number: u32| {
+        let content = number.to_le_bytes();
+        let id = transaction.write_content_bytes(&plain, &content).unwrap();
+        (format!("f{number:05}"), id)
+    };
+    let tree = ostler_format::DirTree {
+        files: (0..FILES).map(file).collect(),
+        dirs: Vec::new(),
+    };
+    transaction.commit().unwrap();
+    published.forge_tree(&tree.to_bytes().unwrap());
+    let server = Server::honest(&published.path);
+    let small = root.path().join("small");
+    std::fs::create_dir(&small).unwrap();
+    // In this thread's mount namespace alone, which ends with it; only root may do so.
+    if ostler_fs::mount::enter_private_namespace().is_err() {
+        eprintln!("not tested: it needs root");
+        return;
+    }
+    ostler_fs::mount::mount("tmpfs", "none", &small, "size=64m,nr_inodes=800").unwrap();
+    let mut client = Client::new(&small, "client", RepoMode::Archive);
+    client.set_origin(&server.url());
+    let error = client.pull(&of_main()).unwrap_err();
+    assert!(
+        matches!(error, PullError::NoInodes { needed, free } if needed > free),
+        "{error}"
+    );
+    assert_eq!(client.rev("origin:main"), None);
+    assert!(server.asked("z").len() < 800, "nearly all were asked for");
+}
