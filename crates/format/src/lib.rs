@@ -7,7 +7,7 @@
 //! |---|---|
 //! | `checksum`, `object` | SHA-256, typed ids, object kinds and names, loose paths |
 //! | [`variant`] | GVariant: types, values, framing, text |
-//! | `commit`, `metadata`, `sizes` | commits and what is attached to them |
+//! | `commit`, `metadata`, `sizes`, `signatures` | commits and what is attached to them |
 //! | `dirtree`, `dirtree_ref`, `dirmeta` | directories, owned and in place |
 //! | `file_header`, `xattrs`, `mode` | files and symlinks |
 //! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
@@ -31,6 +31,7 @@ mod mode;
 mod object;
 pub mod origin;
 pub mod refname;
+mod signatures;
 mod sizes;
 mod summary;
 pub mod variant;
@@ -57,6 +58,7 @@ pub use mode::{S_IFDIR, S_IFLNK, S_IFMT, S_IFREG};
 pub use object::{MAX_METADATA_SIZE, ObjectKind, ObjectName, ObjectNameError, StorageForm};
 pub use origin::Origin;
 pub use refname::{CollectionId, NameError, RefName, Refspec, RemoteName, Revision};
+pub use signatures::{MAX_SIGNATURE_SIZE, MAX_SIGNATURES, SignatureKind};
 pub use sizes::{SIZES_KEY, SizeEntry, parse_sizes, sizes_to_value};
 pub use summary::{Summary, SummaryRef, collection_map_to_value, refs_to_value};
 pub use variant::{Annotate, Type, Value, VariantError};

@@ -9,6 +9,7 @@
 //! | [`mod@pull`] | commits from remotes and from other repositories |
 //! | [`remote`] | the places that it pulls from |
 //! | [`finder`], [`media`] | who has refs of a collection; copying them to removable media |
+//! | [`sign`] | signatures of commits and summaries: made, and verified before anything is taken |
 //! | [`serve`] | which of its files are sent over HTTP |
 //! | [`delta`] | the static deltas that it has |
 //! | [`summary`] | the list of refs that a server publishes |
@@ -44,6 +45,7 @@ pub mod repair;
 mod replace;
 pub mod repo;
 pub mod serve;
+pub mod sign;
 pub mod summary;
 pub mod transaction;
 pub mod tree;

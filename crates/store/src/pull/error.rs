@@ -9,6 +9,7 @@ use super::check::{BindingFault, OlderCommit};
 use crate::error::StoreError;
 use crate::refs::RefKey;
 use crate::remote::RemoteError;
+use crate::sign::{CommitRefused, SignError, SummaryRefused};
 
 /// A pull that failed. The refs are as they were; what was fetched is used by the next pull of this boot.
 #[derive(Debug, thiserror::Error)]
@@ -34,16 +35,15 @@ pub enum PullError {
         /// What happened, and on which URL.
         source: FetchError,
     },
-    /// The remote asks for signatures, and nothing here can check them.
-    #[error(
-        "remote `{remote}` asks for verified signatures (`{key}`), which this program cannot check"
-    )]
-    SignaturesWanted {
-        /// The remote.
-        remote: String,
-        /// The key of its configuration that asks for them.
-        key: &'static str,
-    },
+    /// The keys of the remote cannot be used.
+    #[error(transparent)]
+    Keys(#[from] SignError),
+    /// A commit lacks the signatures that the remote asks for.
+    #[error(transparent)]
+    CommitRefused(#[from] CommitRefused),
+    /// The summary lacks the signatures that the remote asks for.
+    #[error(transparent)]
+    SummaryRefused(#[from] SummaryRefused),
     /// The remote is not to be used yet, and says why.
     #[error("remote `{remote}` cannot be used yet: {state}")]
     Unconfigured {
@@ -272,10 +272,9 @@ impl PullError {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Store(error) => return error.hint(),
-            Self::SignaturesWanted { remote, key } => format!(
-                "if you trust the network and the server, turn the check off: `{key}=false` in the remote's configuration \
-                 (`ostler remote add --force --no-gpg-verify --no-sign-verify {remote} URL`)"
-            ),
+            Self::Keys(error) => return error.hint(),
+            Self::CommitRefused(error) => return error.hint(),
+            Self::SummaryRefused(error) => return error.hint(),
             Self::MetalinkMismatch { .. } => {
                 "the mirrors may be in the middle of an update, or somebody has changed the file: nothing of it was kept".into()
             }

@@ -69,8 +69,25 @@ struct Awaited {
     turn: Turn,
     presence: Presence,
     bytes: Option<Vec<u8>>,
-    /// The detached metadata, once the server has answered; empty if there is none.
-    detached: Option<Vec<u8>>,
+    /// The detached metadata, once the server has answered.
+    detached: Option<Detached>,
+}
+
+/// What the server has beside a commit.
+enum Detached {
+    Nothing,
+    Bytes(Vec<u8>),
+    /// Something that is no metadata, and is not taken.
+    Malformed(Vec<u8>),
+}
+
+impl Detached {
+    fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            Self::Nothing => None,
+            Self::Bytes(bytes) | Self::Malformed(bytes) => Some(bytes),
+        }
+    }
 }
 
 /// Fetches what the session asks for.
@@ -376,7 +393,7 @@ impl Fetch<'_, '_, '_> {
         match role {
             Role::Detached(id) => {
                 if let Some(awaited) = self.awaited.get_mut(id) {
-                    awaited.detached = Some(Vec::new());
+                    awaited.detached = Some(Detached::Nothing);
                 }
                 self.accept_commit(*id)?;
                 Ok(true)
@@ -421,9 +438,13 @@ impl Fetch<'_, '_, '_> {
                 self.transaction.write_metadata_named(name, bytes)?;
             }
             Role::Detached(id) => {
-                Metadata::parse(bytes).map_err(malformed)?;
+                let parsed = Metadata::parse(bytes);
+                let detached = match parsed {
+                    Ok(_) => Detached::Bytes(bytes.to_vec()),
+                    Err(_) => Detached::Malformed(bytes.to_vec()),
+                };
                 if let Some(awaited) = self.awaited.get_mut(&id) {
-                    awaited.detached = Some(bytes.to_vec());
+                    awaited.detached = Some(detached);
                 }
                 self.accept_commit(id)?;
             }
@@ -453,10 +474,12 @@ impl Fetch<'_, '_, '_> {
             return Ok(());
         };
         let transaction = self.transaction;
-        self.session.accept_commit(turn, presence, &bytes, || {
-            transaction.write_metadata_expected(id.into(), &bytes)
-        })?;
-        if !detached.is_empty() {
+        let beside = detached.bytes();
+        self.session
+            .accept_commit(turn, presence, &bytes, beside, || {
+                transaction.write_metadata_expected(id.into(), &bytes)
+            })?;
+        if let Detached::Bytes(detached) = detached {
             transaction.write_detached_metadata_bytes(id, &detached)?;
         }
         Ok(())

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
-use ostler_format::{CommitId, DirTreeRef, ObjectName};
+use ostler_format::{CommitId, DirTreeRef, ObjectKind, ObjectName, RefName, Summary};
 
 use super::error::PullError;
 use super::import_pool::ImportPool;
@@ -16,6 +16,7 @@ use crate::object::{ImportOptions, Imported, Importer};
 use crate::progress::{Event, Phase, Sink};
 use crate::refs::RefKey;
 use crate::repo::Repo;
+use crate::sign::RemoteVerifier;
 use crate::transaction::Transaction;
 
 /// Finds out which commits of `source` are meant.
@@ -24,7 +25,9 @@ pub(crate) fn resolve(
     options: &PullOptions,
     branches: &[String],
     destination: &Destination,
+    verifier: &RemoteVerifier,
 ) -> Result<Targets, PullError> {
+    let summary = verified_summary(source, verifier)?;
     let mut wanted = options.targets.clone();
     if wanted.is_empty() {
         for branch in branches {
@@ -38,16 +41,25 @@ pub(crate) fn resolve(
             PullTarget::RefAt(name, id) => targets.add_ref(destination, name, *id),
             PullTarget::Ref(name) => {
                 let key = RefKey::Head(name.clone());
-                let id = source
-                    .read_ref(&key)?
-                    .ok_or_else(|| StoreError::RefNotFound {
-                        refspec: name.to_string(),
-                    })?;
+                let found = match &summary {
+                    Some(summary) => summary.find(name.as_str()).map(|entry| entry.commit),
+                    None => source.read_ref(&key)?,
+                };
+                let id = found.ok_or_else(|| StoreError::RefNotFound {
+                    refspec: name.to_string(),
+                })?;
                 targets.add_ref(destination, name, id);
             }
         }
     }
-    if wanted.is_empty() {
+    if wanted.is_empty()
+        && let Some(summary) = &summary
+    {
+        for entry in &summary.refs {
+            let name = RefName::new(entry.name.as_str()).map_err(StoreError::from)?;
+            targets.add_ref(destination, &name, entry.commit);
+        }
+    } else if wanted.is_empty() {
         for (key, id) in source.list_refs(None)? {
             match &key {
                 RefKey::Head(name) => targets.add_ref(destination, name, id),
@@ -57,6 +69,27 @@ pub(crate) fn resolve(
         }
     }
     Ok(targets)
+}
+
+/// Reads the summary of `source` if it must be signed, and verifies that it is: what refs are is then its to say.
+fn verified_summary(
+    source: &Repo,
+    verifier: &RemoteVerifier,
+) -> Result<Option<Summary>, PullError> {
+    if !verifier.asks_of_summaries() {
+        return Ok(None);
+    }
+    let Some(bytes) = crate::summary::read_bytes(source)? else {
+        verifier.no_summary()?;
+        return Ok(None);
+    };
+    let signature = crate::sign::summary::read_bytes(source)?;
+    verifier.summary(&bytes, signature.as_deref())?;
+    let parsed = Summary::parse(&bytes).map_err(|source_error| PullError::Summary {
+        remote: source.path().display().to_string(),
+        source: source_error,
+    })?;
+    Ok(Some(parsed))
 }
 
 /// Imports what the session asks for from `source`.
@@ -167,10 +200,17 @@ impl Walk<'_, '_, '_> {
             },
             Presence::Partial | Presence::Whole => self.session.read_commit(turn.id)?,
         };
-        self.importer.import_detached_metadata(turn.id)?;
+        let detached = ObjectName::new(turn.id.checksum(), ObjectKind::CommitMeta);
+        let detached = self.source.read_metadata_optional(&detached)?;
+        let detached = detached.as_deref();
         let importer = &mut self.importer;
         self.session
-            .accept_commit(turn, presence, &bytes, || importer.import(name).map(drop))
+            .accept_commit(turn, presence, &bytes, detached, || {
+                importer.import(name).map(drop)
+            })?;
+        // After the commit was accepted: what is believed already is not replaced by what is not.
+        self.importer.import_detached_metadata(turn.id)?;
+        Ok(())
     }
 
     fn tree(&mut self) -> Result<(), PullError> {

@@ -39,12 +39,14 @@ pub use check::{BindingFault, OlderCommit};
 pub use error::PullError;
 pub use options::{NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck};
 pub use remote_refs::{remote_ref, remote_summary};
+pub use session::VerifiedCommit;
 
 use crate::progress::{Event, Phase, Sink};
 use crate::reachable::Depth;
 use crate::refs::RefKey;
-use crate::remote::{Remote, SignVerify};
+use crate::remote::Remote;
 use crate::repo::Repo;
+use crate::sign::{RemoteVerifier, TrustRoots};
 use crate::transaction::TransactionOptions;
 use origin::{Origin, OriginConfig};
 use remote_refs::Resolved;
@@ -63,6 +65,8 @@ pub struct PullReport {
     pub content_bytes_written: u64,
     /// What came over the network; `None` if nothing was asked there.
     pub network: Option<NetworkReport>,
+    /// The commits whose signatures were asked for, and what was found.
+    pub verified: Vec<VerifiedCommit>,
     /// How long it took.
     pub elapsed: Duration,
 }
@@ -91,20 +95,26 @@ pub fn pull(
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     check_options(options)?;
-    match locate(remote, &options.network)? {
-        Location::Http => pull_http(repo, remote, options, sink),
+    let location = locate(remote, &options.network)?;
+    let verifier = RemoteVerifier::for_remote(repo, remote, &TrustRoots::of_host())?;
+    match location {
+        Location::Http => pull_http(repo, remote, options, &verifier, sink),
         Location::Local(path) => {
             let source = Repo::open(path)?;
             let collection = source.config().collection_id.clone();
             let destination = destination(remote, options, collection);
+            let from = LocalSource {
+                repo: &source,
+                branches: &remote.branches,
+                verifier: &verifier,
+            };
             let all = options.targets.is_empty() && remote.branches.is_empty();
             if all && !options.mirror && remote_name(remote).is_some() {
                 return Err(PullError::NoBranches {
                     remote: remote.name.clone(),
                 });
             }
-            let report =
-                pull_local_to(repo, &source, &destination, &remote.branches, options, sink)?;
+            let report = pull_local_to(repo, &from, &destination, options, sink)?;
             if all && options.mirror {
                 let summary = crate::summary::read_bytes(&source)?;
                 let signature = source
@@ -117,7 +127,8 @@ pub fn pull(
     }
 }
 
-/// Pulls from another repository on this machine; refs are written as those of `remote`, else as they are there.
+/// Pulls from another repository on this machine; refs are written as those of `remote`, else as they are there. Nothing
+/// need be signed: whoever names the repository trusts it.
 ///
 /// When this returns and syncing is on, commits and refs survive a power cut.
 ///
@@ -130,6 +141,22 @@ pub fn pull_local(
     options: &PullOptions,
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
+    let verifier = RemoteVerifier::trusting();
+    pull_local_verified(repo, source, remote, options, &verifier, sink)
+}
+
+/// As [`pull_local`], of commits, and a summary, that have the signatures that `verifier` asks for.
+///
+/// # Errors
+/// [`PullError::CommitRefused`], [`PullError::SummaryRefused`], and as [`pull_local`].
+pub fn pull_local_verified(
+    repo: &Repo,
+    source: &Repo,
+    remote: Option<&RemoteName>,
+    options: &PullOptions,
+    verifier: &RemoteVerifier,
+    sink: &dyn Sink,
+) -> Result<PullReport, PullError> {
     check_options(options)?;
     let collection = options.collection.as_ref();
     let destination = match (
@@ -140,7 +167,12 @@ pub fn pull_local(
         (Some(remote), _) if !options.mirror => Destination::Remote(remote.clone()),
         _ => Destination::Heads,
     };
-    pull_local_to(repo, source, &destination, &[], options, sink)
+    let from = LocalSource {
+        repo: source,
+        branches: &[],
+        verifier,
+    };
+    pull_local_to(repo, &from, &destination, options, sink)
 }
 
 /// Where a remote is.
@@ -179,26 +211,7 @@ pub(crate) fn locate(remote: &Remote, network: &NetworkOptions) -> Result<Locati
         origin::check_scheme(url.strip_prefix("mirrorlist=").unwrap_or(url))?;
         Location::Http
     };
-    check_signatures(remote)?;
     Ok(location)
-}
-
-/// Nothing is taken unverified from a remote that asks for verification.
-fn check_signatures(remote: &Remote) -> Result<(), PullError> {
-    let asks = |signs: &SignVerify| *signs != SignVerify::No;
-    let wanted = [
-        (remote.gpg_verify, "gpg-verify"),
-        (remote.gpg_verify_summary, "gpg-verify-summary"),
-        (asks(&remote.sign_verify), "sign-verify"),
-        (asks(&remote.sign_verify_summary), "sign-verify-summary"),
-    ];
-    match wanted.into_iter().find(|(wanted, _)| *wanted) {
-        None => Ok(()),
-        Some((_, key)) => Err(PullError::SignaturesWanted {
-            remote: remote.name.clone(),
-            key,
-        }),
-    }
 }
 
 /// A remote that is named by its URL alone has no name that refs could be written below.
@@ -223,6 +236,7 @@ fn pull_http(
     repo: &Repo,
     remote: &Remote,
     options: &PullOptions,
+    verifier: &RemoteVerifier,
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     let started = Instant::now();
@@ -236,7 +250,7 @@ fn pull_http(
     let transaction = repo.begin(transaction_options(options))?;
     let asked = options.collection.as_ref().map(ToString::to_string);
     let collection = asked.or_else(|| remote.collection_id.clone());
-    let mut session = Session::new(&transaction, options, targets, collection)?;
+    let mut session = Session::new(&transaction, options, targets, collection, verifier)?;
     let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
     let ending = session.end()?;
     let stats = transaction.commit()?;
@@ -246,6 +260,7 @@ fn pull_http(
     }
     Ok(PullReport {
         refs: ending.refs,
+        verified: ending.verified,
         metadata_objects: fetched.metadata_objects,
         content_objects: fetched.content_objects,
         content_bytes_written: stats.content_bytes_written,
@@ -258,22 +273,30 @@ fn pull_http(
     })
 }
 
+/// A repository on this machine, and how it is pulled from.
+struct LocalSource<'a> {
+    repo: &'a Repo,
+    /// The refs that are meant if none is named.
+    branches: &'a [String],
+    verifier: &'a RemoteVerifier,
+}
+
 fn pull_local_to(
     repo: &Repo,
-    source: &Repo,
+    from: &LocalSource<'_>,
     destination: &Destination,
-    branches: &[String],
     options: &PullOptions,
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     let started = Instant::now();
-    let targets = local::resolve(source, options, branches, destination)?;
+    let source = from.repo;
+    let targets = local::resolve(source, options, from.branches, destination, from.verifier)?;
     let commits = targets.commits.clone();
     let own = source.config().collection_id.as_ref();
     let collection = options.collection.as_ref().or(own);
     let collection = collection.map(ToString::to_string);
     let transaction = repo.begin(transaction_options(options))?;
-    let mut session = Session::new(&transaction, options, targets, collection)?;
+    let mut session = Session::new(&transaction, options, targets, collection, from.verifier)?;
     in_phase(sink, || local::fetch(&mut session, source, sink))
         .map_err(|error| local::explain(error, source, &commits))?;
     let ending = session.end()?;
@@ -281,6 +304,7 @@ fn pull_local_to(
     ending.unmark(repo)?;
     Ok(PullReport {
         refs: ending.refs,
+        verified: ending.verified,
         metadata_objects: stats.metadata_objects_written,
         content_objects: stats.content_objects_written,
         content_bytes_written: stats.content_bytes_written,

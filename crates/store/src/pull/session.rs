@@ -18,6 +18,7 @@ use crate::mode::RepoMode;
 use crate::reachable::Depth;
 use crate::refs::{self, Partial, PartialReason, RefKey};
 use crate::repo::Repo;
+use crate::sign::RemoteVerifier;
 use crate::transaction::Transaction;
 
 /// Compressed bytes from which an object counts as large.
@@ -99,6 +100,15 @@ pub(crate) struct Turn {
     pub(crate) requested: bool,
 }
 
+/// A commit that has the signatures that its remote asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VerifiedCommit {
+    /// The commit.
+    pub id: CommitId,
+    /// What was found, in words, one item a kind of signature.
+    pub messages: Vec<String>,
+}
+
 /// How much of a commit is here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -115,6 +125,8 @@ pub(crate) struct Session<'a> {
     pub(crate) transaction: &'a Transaction<'a>,
     pub(crate) options: &'a PullOptions,
     pub(crate) plan: Plan,
+    verifier: &'a RemoteVerifier,
+    verified: Vec<VerifiedCommit>,
     want: Want,
     collection: Option<String>,
     targets: Targets,
@@ -129,12 +141,14 @@ pub(crate) struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    /// Starts with `targets`; `collection` is the collection that the remote is known by.
+    /// Starts with `targets`; `collection` is the collection that the remote is known by, and `verifier` holds each commit
+    /// to what the remote asks for.
     pub(crate) fn new(
         transaction: &'a Transaction<'a>,
         options: &'a PullOptions,
         targets: Targets,
         collection: Option<String>,
+        verifier: &'a RemoteVerifier,
     ) -> Result<Self, PullError> {
         let want = Want::from_subpaths(&options.subpaths).map_err(|path| PullError::Subpath {
             path: path.to_owned(),
@@ -149,6 +163,8 @@ impl<'a> Session<'a> {
             transaction,
             options,
             plan: Plan::default(),
+            verifier,
+            verified: Vec::new(),
             want,
             collection,
             depths: turns.iter().map(|turn| (turn.id, turn.depth)).collect(),
@@ -188,16 +204,19 @@ impl<'a> Session<'a> {
             .ok_or(StoreError::ObjectMissing { name })
     }
 
-    /// Checks a commit whose checksum is known to be right and plans what follows from it. `write` puts it into the
-    /// transaction if it is absent, when all checks have passed and it is marked as partial.
+    /// Checks a commit whose checksum is known to be right and plans what follows from it. `detached` is what the source
+    /// has beside it, if anything. `write` puts the commit into the transaction if it is absent, when all checks have
+    /// passed and it is marked as partial.
     pub(crate) fn accept_commit(
         &mut self,
         turn: Turn,
         presence: Presence,
         bytes: &[u8],
+        detached: Option<&[u8]>,
         write: impl FnOnce() -> Result<(), StoreError>,
     ) -> Result<(), PullError> {
         let id = turn.id;
+        self.verify(id, bytes, detached)?;
         let commit = Commit::parse(bytes).map_err(|source| StoreError::Malformed {
             name: id.into(),
             source,
@@ -221,6 +240,33 @@ impl<'a> Session<'a> {
         if let (Some(parent), Some(depth)) = (commit.parent, turn.depth.below()) {
             self.add_parent(parent, depth);
         }
+        Ok(())
+    }
+
+    /// Holds a commit, a parent too, to the signatures that the remote asks for.
+    fn verify(
+        &mut self,
+        id: CommitId,
+        bytes: &[u8],
+        detached: Option<&[u8]>,
+    ) -> Result<(), PullError> {
+        if !self.verifier.asks_of_commits() {
+            return Ok(());
+        }
+        let here = match detached {
+            Some(_) => None,
+            // The signatures that came with an earlier pull are as good.
+            None => self
+                .transaction
+                .read_metadata_optional(&ObjectName::new(id.checksum(), ObjectKind::CommitMeta))?,
+        };
+        let verified = self
+            .verifier
+            .commit(id, bytes, detached.or(here.as_deref()))?;
+        self.verified.push(VerifiedCommit {
+            id,
+            messages: verified.messages,
+        });
         Ok(())
     }
 
@@ -350,6 +396,7 @@ impl<'a> Session<'a> {
         Ok(Ending {
             refs: self.targets.refs,
             completed: self.completed,
+            verified: self.verified,
         })
     }
 }
@@ -359,6 +406,8 @@ pub(crate) struct Ending {
     /// The refs as they are now.
     pub(crate) refs: BTreeMap<RefKey, CommitId>,
     completed: Vec<CommitId>,
+    /// The commits that have the signatures that were asked for.
+    pub(crate) verified: Vec<VerifiedCommit>,
 }
 
 impl Ending {

@@ -17,7 +17,7 @@ use ostler_fs::{Dir, Durability, FileType};
 pub use cookies::CookieKey;
 pub use error::RemoteError;
 pub use ostler_http::Cookie;
-pub use settings::{Remote, RemotePlace, RemoteValue, SignVerify};
+pub use settings::{Remote, RemotePlace, RemoteValue, SignVerify, VerificationKeys};
 use settings::{group_name, remote_name, set_group};
 
 use crate::error::StoreError;

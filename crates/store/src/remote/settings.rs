@@ -1,5 +1,6 @@
 //! What a remote's group of keys says.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 
@@ -52,6 +53,10 @@ pub struct Remote {
     pub sign_verify: SignVerify,
     /// `sign-verify-summary`: whether the summary must have one.
     pub sign_verify_summary: SignVerify,
+    /// `gpgkeypath`: files and directories of OpenPGP keys, set apart by `,` or `;`.
+    pub gpg_key_path: Option<String>,
+    /// `verification-TYPE-key` and `verification-TYPE-file`, by type.
+    pub verification: BTreeMap<String, VerificationKeys>,
     /// `proxy`: the HTTP proxy's URL.
     pub proxy: Option<String>,
     /// `tls-permissive`: whether a server without a valid certificate is talked to.
@@ -72,6 +77,15 @@ pub struct Remote {
     pub collection_id: Option<String>,
     /// `unconfigured-state`: why nothing can be pulled yet, and what to do.
     pub unconfigured_state: Option<String>,
+}
+
+/// The keys that a remote names for signatures of one kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct VerificationKeys {
+    /// A key, encoded.
+    pub key: Option<String>,
+    /// A file of keys.
+    pub file: Option<PathBuf>,
 }
 
 /// Which signatures other than OpenPGP's are asked for.
@@ -139,6 +153,8 @@ impl Remote {
             sign_verify: sign_verify(file, &group, "sign-verify").map_err(syntax)?,
             sign_verify_summary: sign_verify(file, &group, "sign-verify-summary")
                 .map_err(syntax)?,
+            gpg_key_path: text("gpgkeypath")?,
+            verification: verification(file, &group).map_err(syntax)?,
             proxy: text("proxy")?,
             tls_permissive: flag("tls-permissive", false)?,
             tls_client_cert_path: path("tls-client-cert-path")?,
@@ -153,6 +169,33 @@ impl Remote {
             place,
         })
     }
+}
+
+/// Collects `verification-TYPE-key` and `verification-TYPE-file`.
+fn verification(
+    file: &KeyFile,
+    group: &str,
+) -> Result<BTreeMap<String, VerificationKeys>, KeyFileError> {
+    let mut found: BTreeMap<String, VerificationKeys> = BTreeMap::new();
+    for key in file.keys(group) {
+        let Some((kind, what)) = key
+            .strip_prefix("verification-")
+            .and_then(|rest| rest.rsplit_once('-'))
+        else {
+            continue;
+        };
+        if what != "key" && what != "file" {
+            continue;
+        }
+        let value = file.string(group, key)?;
+        let keys = found.entry(kind.to_owned()).or_default();
+        if what == "key" {
+            keys.key = value;
+        } else {
+            keys.file = value.map(PathBuf::from);
+        }
+    }
+    Ok(found)
 }
 
 fn sign_verify(file: &KeyFile, group: &str, key: &str) -> Result<SignVerify, KeyFileError> {

@@ -1,0 +1,203 @@
+//! Certificates in memory.
+
+use std::collections::BTreeMap;
+
+use sequoia_openpgp::cert::CertParser;
+use sequoia_openpgp::parse::Parse as _;
+use sequoia_openpgp::serialize::Serialize as _;
+use sequoia_openpgp::{Cert, Fingerprint, KeyHandle};
+
+use crate::sign::SignError;
+
+/// The largest keyring that is parsed, in bytes.
+pub const MAX_KEYRING: usize = 32 << 20;
+/// The most certificates in one keyring.
+const MAX_CERTS: usize = 4096;
+/// How armored certificates begin, public ones and those with secrets.
+const ARMOR: &[u8] = b"-----BEGIN PGP ";
+/// What stands at the eighth byte of GnuPG's keybox.
+const KEYBOX: &[u8] = b"KBXf";
+
+/// A set of certificates, one a fingerprint; what is known twice of one is merged, so that a revocation is never lost.
+#[derive(Clone, Debug, Default)]
+pub struct Keyring {
+    certs: Vec<Cert>,
+}
+
+impl Keyring {
+    /// Parses certificates, binary or in armor, as many as there are. Secret parts are dropped; what is no certificate is
+    /// left out if there is one beside it.
+    ///
+    /// # Errors
+    /// [`SignError::Keyring`]: no certificate at all, a keybox, too many, too large.
+    pub fn parse(bytes: &[u8]) -> Result<Self, SignError> {
+        let problem = |problem: String| SignError::Keyring {
+            path: None,
+            problem,
+        };
+        if bytes.len() > MAX_KEYRING {
+            return Err(problem("it is larger than 32 MiB".into()));
+        }
+        if bytes.get(8..12) == Some(KEYBOX) {
+            return Err(problem(
+                "it is a keybox of GnuPG; export its keys with `gpg --export`".into(),
+            ));
+        }
+        let mut keyring = Self::default();
+        let mut first_fault = None;
+        for part in parts(bytes) {
+            let parser = match CertParser::from_bytes(part) {
+                Ok(parser) => parser,
+                Err(error) => {
+                    first_fault.get_or_insert(error);
+                    continue;
+                }
+            };
+            for cert in parser {
+                match cert {
+                    Ok(cert) => keyring.add(cert),
+                    Err(error) => {
+                        first_fault.get_or_insert(error);
+                    }
+                }
+                if keyring.certs.len() > MAX_CERTS {
+                    return Err(problem("it holds more than 4096 certificates".into()));
+                }
+            }
+        }
+        match first_fault {
+            Some(error) if keyring.certs.is_empty() => Err(problem(error.to_string())),
+            _ => Ok(keyring),
+        }
+    }
+
+    /// Adds all certificates of another keyring.
+    pub fn extend(&mut self, other: Self) {
+        other.certs.into_iter().for_each(|cert| self.add(cert));
+    }
+
+    /// The certificates, in the order in which they came.
+    pub fn certs(&self) -> &[Cert] {
+        &self.certs
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.certs.is_empty()
+    }
+
+    /// Keeps the certificates that `ids` name: a fingerprint, a key id of 16 or 8 digits, or a mail address.
+    ///
+    /// # Errors
+    /// [`SignError::NoSuchKey`] for the first that names none.
+    pub fn select(&self, ids: &[String]) -> Result<Self, SignError> {
+        let mut chosen = Self::default();
+        for id in ids {
+            let mut found = self
+                .certs
+                .iter()
+                .filter(|cert| is_named(cert, id))
+                .peekable();
+            if found.peek().is_none() {
+                return Err(SignError::NoSuchKey { id: id.clone() });
+            }
+            found.cloned().for_each(|cert| chosen.add(cert));
+        }
+        Ok(chosen)
+    }
+
+    /// The fingerprints that this keyring has and `other` lacks.
+    pub fn new_beside(&self, other: &Self) -> Vec<Fingerprint> {
+        let known = |fingerprint: &Fingerprint| {
+            let mut certs = other.certs.iter();
+            certs.any(|cert| cert.fingerprint() == *fingerprint)
+        };
+        let all = self.certs.iter().map(Cert::fingerprint);
+        all.filter(|fingerprint| !known(fingerprint)).collect()
+    }
+
+    /// The certificates one after the other, binary, as `gpg --export` writes them.
+    ///
+    /// # Errors
+    /// [`SignError::Keyring`] for one that cannot be written.
+    pub fn to_bytes(&self) -> Result<Vec<u8>, SignError> {
+        let mut bytes = Vec::new();
+        for cert in &self.certs {
+            cert.serialize(&mut bytes)
+                .map_err(|error| SignError::Keyring {
+                    path: None,
+                    problem: error.to_string(),
+                })?;
+        }
+        Ok(bytes)
+    }
+
+    fn add(&mut self, cert: Cert) {
+        let cert = cert.strip_secret_key_material();
+        let fingerprint = cert.fingerprint();
+        let known = self
+            .certs
+            .iter_mut()
+            .find(|known| known.fingerprint() == fingerprint);
+        match known {
+            Some(known) => {
+                if let Ok(merged) = known.clone().merge_public(cert) {
+                    *known = merged;
+                }
+            }
+            None => self.certs.push(cert),
+        }
+    }
+
+    /// Certificates by the handles under which their keys may sign.
+    pub(super) fn by_issuer<'a>(&'a self, issuers: &[KeyHandle]) -> Vec<(&'a Cert, Fingerprint)> {
+        let mut found = BTreeMap::new();
+        for (place, cert) in self.certs.iter().enumerate() {
+            for key in cert.keys() {
+                let handle = KeyHandle::from(key.key().fingerprint());
+                if issuers.iter().any(|issuer| issuer.aliases(&handle)) {
+                    found.insert((place, key.key().fingerprint()), cert);
+                }
+            }
+        }
+        let keys = found.into_iter();
+        keys.map(|((_, fingerprint), cert)| (cert, fingerprint))
+            .collect()
+    }
+}
+
+/// Cuts armored blocks that follow each other apart; anything else is one part.
+fn parts(bytes: &[u8]) -> Vec<&[u8]> {
+    let starts: Vec<usize> = bytes
+        .windows(ARMOR.len())
+        .enumerate()
+        .filter(|(_, window)| *window == ARMOR)
+        .map(|(start, _)| start)
+        .collect();
+    // The first bit of a packet is set, that of text is not.
+    if starts.is_empty() || bytes.first().is_some_and(|byte| byte & 0x80 != 0) {
+        return vec![bytes];
+    }
+    let ends = starts.iter().copied().skip(1).chain([bytes.len()]);
+    starts
+        .iter()
+        .zip(ends)
+        .map(|(start, end)| &bytes[*start..end])
+        .collect()
+}
+
+fn is_named(cert: &Cert, id: &str) -> bool {
+    let digits = id.strip_prefix("0x").unwrap_or(id).to_ascii_uppercase();
+    let is_hex = digits.len() >= 8 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_hex {
+        let mut keys = cert.keys();
+        return keys.any(|key| key.key().fingerprint().to_hex().ends_with(&digits));
+    }
+    let wanted = id.to_lowercase();
+    let mut ids = cert.userids();
+    ids.any(|user| {
+        let text = String::from_utf8_lossy(user.userid().value()).to_lowercase();
+        text.contains(&wanted)
+    })
+}
