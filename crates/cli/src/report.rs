@@ -6,6 +6,7 @@ use std::io;
 use ostler_store::StoreError;
 use ostler_store::media::MediaError;
 use ostler_store::pull::PullError;
+use ostler_store::sign::SignError;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -94,6 +95,7 @@ fn hint_of(cause: &(dyn std::error::Error + 'static)) -> Option<String> {
     cause
         .downcast_ref::<StoreError>()
         .and_then(StoreError::hint)
+        .or_else(|| cause.downcast_ref::<SignError>().and_then(SignError::hint))
         .or_else(|| ostler_deploy::hint(cause))
 }
 

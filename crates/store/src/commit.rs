@@ -6,6 +6,7 @@
 //! and all of them come in the order of GLib's hash table. `ostree.sizes` is always last.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use ostler_format::{Commit, CommitId, DirTreeId, Metadata, SIZES_KEY, Value, sizes_to_value};
 
@@ -14,6 +15,7 @@ use crate::error::StoreError;
 use crate::progress::Sink;
 use crate::refs::RefKey;
 use crate::repo::Repo;
+use crate::sign::{self, SignError, Signer};
 use crate::transaction::{Transaction, TransactionOptions, TransactionStats};
 use crate::tree::{BuiltTree, TreeBuilder, TreeError, TreeOptions};
 
@@ -83,6 +85,8 @@ pub struct CommitRequest {
     pub keep_metadata: Vec<String>,
     /// Metadata beside the commit.
     pub detached_metadata: Metadata,
+    /// Who signs it; the signatures are part of the detached metadata.
+    pub signers: Vec<Arc<dyn Signer>>,
     /// Refs that the commit names itself by.
     pub bindings: Bindings,
     /// Marks it as bootable and records its kernel's release.
@@ -113,6 +117,9 @@ pub enum CommitError {
     /// The repository failed.
     #[error("{0}")]
     Store(#[from] StoreError),
+    /// It could not be signed.
+    #[error("{0}")]
+    Sign(#[from] SignError),
     /// The tree could not be put together.
     #[error("{0}")]
     Tree(#[from] TreeError),
@@ -153,6 +160,7 @@ impl CommitError {
         match self {
             Self::Store(error) => error.hint(),
             Self::Tree(error) => error.hint(),
+            Self::Sign(error) => error.hint(),
             Self::NoModules { .. } | Self::NoKernel => {
                 Some("a bootable tree has one kernel, /usr/lib/modules/RELEASE/vmlinuz".into())
             }
@@ -189,7 +197,7 @@ pub fn commit(
         return finish(parent, true, stats, built);
     }
     let metadata = complete_metadata(&transaction, &request, metadata, &built)?;
-    let id = transaction.write_commit(&Commit {
+    let commit = Commit {
         metadata,
         parent,
         related: Vec::new(),
@@ -198,9 +206,18 @@ pub fn commit(
         timestamp: request.timestamp,
         tree: built.tree,
         meta: built.meta,
-    })?;
-    if !request.detached_metadata.is_empty() {
-        transaction.write_detached_metadata(id, &request.detached_metadata)?;
+    };
+    let mut detached = request.detached_metadata;
+    let signers = request.signers.iter().map(AsRef::as_ref);
+    // Before anything of the commit is written: without its signatures it is not to be seen.
+    sign::commit::add(
+        &commit.to_bytes().map_err(StoreError::from)?,
+        &mut detached,
+        signers,
+    )?;
+    let id = transaction.write_commit(&commit)?;
+    if !detached.is_empty() {
+        transaction.write_detached_metadata(id, &detached)?;
     }
     if let Some(branch) = request.branch {
         transaction.set_ref(branch, Some(id));

@@ -1,6 +1,7 @@
 //! The summary: the list of a repository's refs that a server publishes and a client reads first.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ostler_format::{
@@ -15,6 +16,7 @@ use crate::delta::DeltaEntry;
 use crate::error::StoreError;
 use crate::refs::RefKey;
 use crate::repo::Repo;
+use crate::sign::{self, SignError, Signer};
 use crate::transaction::TransactionOptions;
 
 /// The ref of a collection whose commits have no files: their metadata is what the summary says of the repository, for those
@@ -24,7 +26,7 @@ pub const METADATA_REF: &str = "ostree-metadata";
 /// The largest summary that is read.
 pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
 
-/// Lists the local refs (and those of mirrored collections) and replaces `summary` with it.
+/// Lists the local refs (and those of mirrored collections) and replaces `summary` with it, unsigned.
 ///
 /// `extra` is added to the summary's own keys. The indexes of static deltas are written first, and from then on the
 /// repository's `config` says that they are kept up, so that clients look for deltas there. A signature of the old summary is removed first: a client must never
@@ -33,17 +35,40 @@ pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
 /// # Errors
 /// [`StoreError::ObjectMissing`] if a ref points to a commit that is not here; the old summary stays then.
 pub fn regenerate(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
-    let deltas = crate::delta::list(repo)?;
-    let summary = build(repo, extra, &deltas, SystemTime::now())?;
-    crate::delta::reindex(repo, &deltas)?;
-    promise_indexes(repo)?;
-    repo.dir().unlink_optional("summary.sig")?;
+    let summary = prepare(repo, extra)?;
+    repo.dir().unlink_optional(sign::summary::SIGNATURE_FILE)?;
     repo.replace_file(
         repo.dir(),
         "summary",
         &summary.to_bytes()?,
         repo.durability(),
     )?;
+    Ok(summary)
+}
+
+/// As [`regenerate`], with a signature by each signer; a client that verifies sees the old summary or the new one, each
+/// with a signature that fits.
+///
+/// # Errors
+/// [`SignError`]; the old summary and its signatures stay then.
+pub fn regenerate_signed(
+    repo: &Repo,
+    extra: &Metadata,
+    signers: &[Arc<dyn Signer>],
+) -> Result<Summary, SignError> {
+    let summary = prepare(repo, extra)?;
+    let bytes = summary.to_bytes().map_err(StoreError::from)?;
+    let signers = signers.iter().map(AsRef::as_ref);
+    sign::summary::replace(repo, &bytes, signers)?;
+    Ok(summary)
+}
+
+/// Lists the refs, and brings what a client looks up beside the summary up to date.
+fn prepare(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
+    let deltas = crate::delta::list(repo)?;
+    let summary = build(repo, extra, &deltas, SystemTime::now())?;
+    crate::delta::reindex(repo, &deltas)?;
+    promise_indexes(repo)?;
     Ok(summary)
 }
 
@@ -58,12 +83,16 @@ pub fn read_bytes(repo: &Repo) -> Result<Option<Vec<u8>>, StoreError> {
 /// Commits `extra` to [`METADATA_REF`], bound to the repository's collection; nothing is done where it has none.
 ///
 /// # Errors
-/// [`StoreError`]; the ref stays as it was then.
-pub fn commit_metadata(repo: &Repo, extra: &Metadata) -> Result<Option<CommitId>, StoreError> {
+/// [`SignError`]; the ref stays as it was then.
+pub fn commit_metadata(
+    repo: &Repo,
+    extra: &Metadata,
+    signers: &[Arc<dyn Signer>],
+) -> Result<Option<CommitId>, SignError> {
     let Some(collection) = &repo.config().collection_id else {
         return Ok(None);
     };
-    let key = RefKey::Head(RefName::new(METADATA_REF)?);
+    let key = RefKey::Head(RefName::new(METADATA_REF).map_err(StoreError::from)?);
     let mut metadata = extra.clone();
     metadata.push(REF_BINDING, Value::strings([METADATA_REF]));
     metadata.push(COLLECTION_BINDING, collection.as_str());
@@ -74,9 +103,11 @@ pub fn commit_metadata(repo: &Repo, extra: &Metadata) -> Result<Option<CommitId>
         xattrs: Xattrs::new(),
     };
     let transaction = repo.begin(TransactionOptions::default())?;
-    let tree = transaction.write_metadata(ObjectKind::DirTree, &DirTree::default().to_bytes()?)?;
-    let meta = transaction.write_metadata(ObjectKind::DirMeta, &dirmeta.to_bytes()?)?;
-    let id = transaction.write_commit(&Commit {
+    let tree = DirTree::default().to_bytes().map_err(StoreError::from)?;
+    let tree = transaction.write_metadata(ObjectKind::DirTree, &tree)?;
+    let meta = dirmeta.to_bytes().map_err(StoreError::from)?;
+    let meta = transaction.write_metadata(ObjectKind::DirMeta, &meta)?;
+    let commit = Commit {
         metadata: metadata.into_hash_order(),
         parent: repo.read_ref(&key)?,
         related: Vec::new(),
@@ -85,7 +116,14 @@ pub fn commit_metadata(repo: &Repo, extra: &Metadata) -> Result<Option<CommitId>
         timestamp: seconds(SystemTime::now()),
         tree: tree.into(),
         meta: meta.into(),
-    })?;
+    };
+    let bytes = commit.to_bytes().map_err(StoreError::from)?;
+    let mut signatures = Metadata::new();
+    sign::commit::add(&bytes, &mut signatures, signers.iter().map(AsRef::as_ref))?;
+    let id = transaction.write_commit(&commit)?;
+    if !signatures.is_empty() {
+        transaction.write_detached_metadata(id, &signatures)?;
+    }
     transaction.set_ref(key, Some(id));
     transaction.commit()?;
     Ok(Some(id))

@@ -3,6 +3,7 @@
 mod admin;
 mod host;
 mod program;
+mod signing;
 mod store;
 mod values;
 

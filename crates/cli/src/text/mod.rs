@@ -3,6 +3,7 @@
 pub(crate) mod commit;
 pub(crate) mod date;
 pub(crate) mod pull;
+pub(crate) mod signatures;
 pub(crate) mod size;
 pub(crate) mod summary;
 pub(crate) mod variant;

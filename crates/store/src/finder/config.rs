@@ -19,14 +19,14 @@ pub(super) fn ask(
     network: &NetworkOptions,
 ) -> Result<Offer, String> {
     let collection = CollectionId::new(collection).map_err(|error| error.to_string())?;
-    let (_, summary) = pull::remote_summary(repo, remote, network)
+    let found = pull::remote_summary(repo, remote, network)
         .map_err(|error| error.to_string())?
         .ok_or("it has no summary")?;
     Ok(Offer {
         remote: remote.clone(),
         finder: Finder::Config,
-        last_modified: summary.last_modified(),
-        refs: refs_of(&summary, &collection)?,
+        last_modified: found.parsed.last_modified(),
+        refs: refs_of(&found.parsed, &collection)?,
     })
 }
 

@@ -38,6 +38,9 @@ pub enum PullError {
     /// The keys of the remote cannot be used.
     #[error(transparent)]
     Keys(#[from] SignError),
+    /// A test asked to be told that the cache of summaries was of no use.
+    #[error("OSTREE_REPO_TEST_ERROR_INVALID_CACHE")]
+    InvalidCache,
     /// A commit lacks the signatures that the remote asks for.
     #[error(transparent)]
     CommitRefused(#[from] CommitRefused),

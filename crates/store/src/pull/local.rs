@@ -40,11 +40,7 @@ pub(crate) fn resolve(
             PullTarget::Commit(id) => targets.add_commit(*id),
             PullTarget::RefAt(name, id) => targets.add_ref(destination, name, *id),
             PullTarget::Ref(name) => {
-                let key = RefKey::Head(name.clone());
-                let found = match &summary {
-                    Some(summary) => summary.find(name.as_str()).map(|entry| entry.commit),
-                    None => source.read_ref(&key)?,
-                };
+                let found = look_up(source, summary.as_ref(), name)?;
                 let id = found.ok_or_else(|| StoreError::RefNotFound {
                     refspec: name.to_string(),
                 })?;
@@ -69,6 +65,26 @@ pub(crate) fn resolve(
         }
     }
     Ok(targets)
+}
+
+/// The commit that a ref of `source` points to, by its summary if that must be signed.
+pub(crate) fn read_ref(
+    source: &Repo,
+    name: &RefName,
+    verifier: &RemoteVerifier,
+) -> Result<Option<CommitId>, PullError> {
+    look_up(source, verified_summary(source, verifier)?.as_ref(), name)
+}
+
+fn look_up(
+    source: &Repo,
+    summary: Option<&Summary>,
+    name: &RefName,
+) -> Result<Option<CommitId>, PullError> {
+    match summary {
+        Some(summary) => Ok(summary.find(name.as_str()).map(|entry| entry.commit)),
+        None => Ok(source.read_ref(&RefKey::Head(name.clone()))?),
+    }
 }
 
 /// Reads the summary of `source` if it must be signed, and verifies that it is: what refs are is then its to say.

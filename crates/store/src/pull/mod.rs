@@ -38,7 +38,7 @@ pub(crate) use objects::stage_objects;
 pub use check::{BindingFault, OlderCommit};
 pub use error::PullError;
 pub use options::{NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck};
-pub use remote_refs::{remote_ref, remote_summary};
+pub use remote_refs::{RemoteSummary, remote_ref, remote_summary};
 pub use session::VerifiedCommit;
 
 use crate::progress::{Event, Phase, Sink};
@@ -95,12 +95,11 @@ pub fn pull(
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     check_options(options)?;
-    let location = locate(remote, &options.network)?;
-    let verifier = RemoteVerifier::for_remote(repo, remote, &TrustRoots::of_host())?;
-    match location {
-        Location::Http => pull_http(repo, remote, options, &verifier, sink),
+    match locate(remote, &options.network)? {
+        Location::Http => pull_http(repo, remote, options, sink),
         Location::Local(path) => {
             let source = Repo::open(path)?;
+            let verifier = RemoteVerifier::for_remote(repo, remote, &TrustRoots::of_host())?;
             let collection = source.config().collection_id.clone();
             let destination = destination(remote, options, collection);
             let from = LocalSource {
@@ -236,7 +235,6 @@ fn pull_http(
     repo: &Repo,
     remote: &Remote,
     options: &PullOptions,
-    verifier: &RemoteVerifier,
     sink: &dyn Sink,
 ) -> Result<PullReport, PullError> {
     let started = Instant::now();
@@ -250,7 +248,7 @@ fn pull_http(
     let transaction = repo.begin(transaction_options(options))?;
     let asked = options.collection.as_ref().map(ToString::to_string);
     let collection = asked.or_else(|| remote.collection_id.clone());
-    let mut session = Session::new(&transaction, options, targets, collection, verifier)?;
+    let mut session = Session::new(&transaction, options, targets, collection, &origin.verifier)?;
     let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
     let ending = session.end()?;
     let stats = transaction.commit()?;

@@ -18,6 +18,7 @@ use crate::config::RepoConfig;
 use crate::mode::RepoMode;
 use crate::remote::Remote;
 use crate::repo::Repo;
+use crate::sign::{RemoteVerifier, TrustRoots};
 
 /// The longest list of mirrors that is read.
 const MAX_MIRROR_LIST: u64 = 1 << 20;
@@ -40,6 +41,8 @@ pub(crate) struct Origin {
     pub(super) store: SummaryStore,
     /// The summary that a metalink led to.
     pub(super) metalinked: Option<Vec<u8>>,
+    /// Holds commits and the summary to what the remote's configuration asks for.
+    pub(crate) verifier: RemoteVerifier,
 }
 
 /// What the remote's own `config` says.
@@ -87,6 +90,7 @@ impl Origin {
             content,
             store,
             metalinked,
+            verifier: RemoteVerifier::for_remote(repo, remote, &TrustRoots::of_host())?,
         })
     }
 

@@ -10,11 +10,11 @@ use super::options::{NetworkOptions, PullOptions, PullTarget};
 use super::origin::{Origin, OriginConfig};
 use super::raw_summary::{RawSummary, Signature};
 use super::session::{Destination, Targets};
-use super::{Location, locate};
+use super::{Location, local, locate};
 use crate::error::StoreError;
-use crate::refs::RefKey;
 use crate::remote::Remote;
 use crate::repo::Repo;
+use crate::sign::{RemoteVerifier, TrustRoots, Verified};
 
 /// What was found out before the first object is fetched.
 pub(crate) struct Resolved {
@@ -45,9 +45,10 @@ pub(crate) fn resolve(
     let asked = wanted.iter().any(|target| asked_by_name(target).is_some());
     let signature = match wanted.is_empty() {
         true => Signature::Wanted,
-        false => Signature::needed_by(remote),
+        false => Signature::IfAskedFor,
     };
-    let needs_summary = asked || signature == Signature::Wanted;
+    let needs_summary =
+        asked || signature == Signature::Wanted || origin.verifier.asks_of_summaries();
     let (config, summary) = thread::scope(|scope| {
         let config = scope.spawn(|| origin.config());
         let summary = match needs_summary {
@@ -186,15 +187,17 @@ pub fn remote_ref(
     network: &NetworkOptions,
 ) -> Result<CommitId, PullError> {
     match locate(remote, network)? {
-        Location::Local(path) => Repo::open(path)?
-            .read_ref(&RefKey::Head(name.clone()))?
-            .ok_or_else(|| PullError::RefMissing {
+        Location::Local(path) => {
+            let source = Repo::open(path)?;
+            let verifier = RemoteVerifier::for_remote(repo, remote, &TrustRoots::of_host())?;
+            local::read_ref(&source, name, &verifier)?.ok_or_else(|| PullError::RefMissing {
                 remote: remote.name.clone(),
                 name: name.to_string(),
-            }),
+            })
+        }
         Location::Http => {
             let origin = Origin::open(repo, remote, network)?;
-            let summary = origin.summary(Signature::needed_by(remote))?;
+            let summary = origin.summary(Signature::IfAskedFor)?;
             match summary {
                 Some(summary) => Ok(listed(&origin, &summary, name)?.commit),
                 None => Ok(read_refs(&origin, std::slice::from_ref(name))?[name]),
@@ -203,34 +206,55 @@ pub fn remote_ref(
     }
 }
 
-/// Fetches a remote's summary: its bytes, and what they say; `None` if it has none.
+/// A remote's summary.
+#[derive(Clone, Debug)]
+pub struct RemoteSummary {
+    /// As it came.
+    pub bytes: Vec<u8>,
+    /// What it says.
+    pub parsed: Summary,
+    /// What was found of the signatures that the remote's configuration asks for.
+    pub verified: Verified,
+}
+
+/// Fetches a remote's summary; `None` if it has none.
 ///
 /// # Errors
-/// [`PullError`]; among others a summary that should be signed, as nothing here can check that.
+/// [`PullError`]; among others [`PullError::SummaryRefused`] for one that should be signed.
 pub fn remote_summary(
     repo: &Repo,
     remote: &Remote,
     network: &NetworkOptions,
-) -> Result<Option<(Vec<u8>, Summary)>, PullError> {
+) -> Result<Option<RemoteSummary>, PullError> {
     if remote.metalink.is_none() {
         remote.require_url()?;
     }
-    match locate(remote, network)? {
+    let verifier = RemoteVerifier::for_remote(repo, remote, &TrustRoots::of_host())?;
+    let (bytes, parsed, signature) = match locate(remote, network)? {
         Location::Local(path) => {
             let source = Repo::open(path)?;
             let Some(bytes) = crate::summary::read_bytes(&source)? else {
+                verifier.no_summary()?;
                 return Ok(None);
             };
             let parsed = Summary::parse(&bytes).map_err(|source| PullError::Summary {
                 remote: remote.name.clone(),
                 source,
             })?;
-            Ok(Some((bytes, parsed)))
+            (bytes, parsed, crate::sign::summary::read_bytes(&source)?)
         }
         Location::Http => {
             let origin = Origin::open(repo, remote, network)?;
-            let summary = origin.summary(Signature::needed_by(remote))?;
-            Ok(summary.map(|summary| (summary.bytes, summary.parsed)))
+            let Some(summary) = origin.summary(Signature::IfAskedFor)? else {
+                return Ok(None);
+            };
+            (summary.bytes, summary.parsed, summary.signature)
         }
-    }
+    };
+    let verified = verifier.summary(&bytes, signature.as_deref())?;
+    Ok(Some(RemoteSummary {
+        bytes,
+        parsed,
+        verified,
+    }))
 }

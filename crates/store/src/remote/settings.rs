@@ -207,7 +207,12 @@ fn sign_verify(file: &KeyFile, group: &str, key: &str) -> Result<SignVerify, Key
         });
     }
     Ok(match file.string_list(group, key)? {
-        Some(kinds) if !kinds.is_empty() => SignVerify::Kinds(kinds),
+        Some(kinds) if !kinds.is_empty() => {
+            // libostree sets kinds that it writes itself apart with commas.
+            let kinds = kinds.iter().flat_map(|kind| kind.split(','));
+            let kinds = kinds.filter(|kind| !kind.is_empty());
+            SignVerify::Kinds(kinds.map(str::to_owned).collect())
+        }
         _ => SignVerify::No,
     })
 }

@@ -24,6 +24,8 @@ mod remote;
 mod spki;
 pub mod summary;
 
+use std::fmt;
+
 use ostler_format::SignatureKind;
 
 pub use bare::{BareKind, SecretKey};
@@ -34,7 +36,7 @@ pub use keys::PublicKeys;
 pub use remote::{CommitRefused, Demands, Reason, RemoteVerifier, SummaryRefused, Verified};
 
 /// Makes signatures of one kind.
-pub trait Signer {
+pub trait Signer: fmt::Debug + Send + Sync {
     /// The kind.
     fn kind(&self) -> SignatureKind;
 

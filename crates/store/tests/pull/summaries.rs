@@ -62,10 +62,13 @@ fn a_cache_elsewhere_is_used_and_no_cache_leaves_none() {
             summary_cache: cache,
             ..NetworkOptions::default()
         };
-        let (bytes, _) = pull::remote_summary(&client.repo, &remote, &network)
+        let found = pull::remote_summary(&client.repo, &remote, &network)
             .unwrap()
             .unwrap();
-        assert_eq!(summary::read_bytes(&published.repo).unwrap(), Some(bytes));
+        assert_eq!(
+            summary::read_bytes(&published.repo).unwrap(),
+            Some(found.bytes)
+        );
         assert_eq!(elsewhere.join("summaries/origin").exists(), kept);
         assert!(!client.path.join("tmp/cache/summaries/origin").exists());
     }

@@ -13,6 +13,7 @@ use ostler_store::tree::{
 use ostler_store::{RefKey, Repo, TransactionOptions};
 
 use super::commit_message;
+use crate::command::signing::SigningOptions;
 use crate::command::values::parse_boolean;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -146,21 +147,8 @@ pub(crate) struct Commit {
     /// Not supported yet
     #[arg(long, value_name = "REGEX,REPLACEMENT", hide = true)]
     pub(crate) tar_pathname_filter: Option<String>,
-    /// Not supported yet
-    #[arg(long, value_name = "KEY-ID", hide = true)]
-    pub(crate) gpg_sign: Vec<String>,
-    /// Not supported yet
-    #[arg(long, value_name = "HOMEDIR", hide = true)]
-    pub(crate) gpg_homedir: Option<PathBuf>,
-    /// Not supported yet
-    #[arg(long, value_name = "KEY_ID", hide = true)]
-    pub(crate) sign: Vec<String>,
-    /// Not supported yet
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub(crate) sign_from_file: Vec<PathBuf>,
-    /// Not supported yet
-    #[arg(long, value_name = "NAME", hide = true)]
-    pub(crate) sign_type: Option<String>,
+    #[command(flatten)]
+    pub(crate) signing: SigningOptions,
     /// Not supported yet
     #[arg(long, hide = true)]
     pub(crate) generate_composefs_metadata: bool,
@@ -235,11 +223,6 @@ impl Commit {
                 self.tar_pathname_filter.is_some(),
                 TAR,
             ),
-            ("--gpg-sign", !self.gpg_sign.is_empty(), SIGN),
-            ("--gpg-homedir", self.gpg_homedir.is_some(), SIGN),
-            ("--sign", !self.sign.is_empty(), SIGN),
-            ("--sign-from-file", !self.sign_from_file.is_empty(), SIGN),
-            ("--sign-type", self.sign_type.is_some(), SIGN),
             (
                 "--generate-composefs-metadata",
                 self.generate_composefs_metadata,
@@ -276,6 +259,7 @@ impl Commit {
             metadata: self.metadata()?,
             keep_metadata: self.keep_metadata.clone(),
             detached_metadata: strings(&self.add_detached_metadata_string)?,
+            signers: self.signing.signers()?,
             bindings: match self.no_bindings {
                 true => Bindings::None,
                 false => Bindings::BranchAnd(self.bind_ref.clone()),
@@ -421,7 +405,6 @@ impl Commit {
 
 const LABELS: &str = "this program does not label files from an SELinux policy";
 const TAR: &str = "this program does not read tar archives";
-const SIGN: &str = "this program does not sign";
 
 /// Parses a branch; what could be taken for a commit is refused.
 fn parse_branch(text: &str) -> anyhow::Result<RefKey> {

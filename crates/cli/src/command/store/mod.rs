@@ -12,6 +12,7 @@ pub(crate) mod find_remotes;
 pub(crate) mod fsck;
 mod fsck_report;
 mod fsck_sources;
+pub(crate) mod gpg_sign;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod ls;
@@ -24,6 +25,7 @@ pub(crate) mod reset;
 pub(crate) mod rev_parse;
 pub(crate) mod serve;
 pub(crate) mod show;
+pub(crate) mod sign;
 pub(crate) mod summary;
 mod tree_path;
 
@@ -40,6 +42,7 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<diff::Diff>(),
     verb::<find_remotes::FindRemotes>(),
     verb::<fsck::Fsck>(),
+    verb::<gpg_sign::GpgSign>(),
     verb::<init::Init>(),
     verb::<log::Log>(),
     verb::<ls::Ls>(),
@@ -51,5 +54,6 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<reset::Reset>(),
     verb::<rev_parse::RevParse>(),
     verb::<show::Show>(),
+    verb::<sign::Sign>(),
     verb::<summary::Summary>(),
 ];

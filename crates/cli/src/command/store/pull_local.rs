@@ -8,12 +8,13 @@ use ostler_store::Repo;
 use ostler_store::object::Trust;
 use ostler_store::pull::{self, PullOptions, PullTarget};
 use ostler_store::reachable::Depth;
+use ostler_store::remote::SignVerify;
+use ostler_store::sign::{Demands, RemoteVerifier, TrustRoots};
 
 use crate::command::values::refuse_static_deltas;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
-use crate::report::hinted;
 use crate::text;
 
 /// Options of `pull-local`.
@@ -48,12 +49,15 @@ pub(crate) struct PullLocal {
     /// Use static deltas or nothing
     #[arg(long, hide = true)]
     pub(crate) require_static_deltas: bool,
-    /// Check the commits' OpenPGP signatures
-    #[arg(long, hide = true)]
-    pub(crate) gpg_verify: bool,
-    /// Check the summary's OpenPGP signature
-    #[arg(long, hide = true)]
-    pub(crate) gpg_verify_summary: bool,
+    /// Require OpenPGP signatures of commits by keys of the remote
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", requires = "remote")]
+    pub(crate) gpg_verify: Option<bool>,
+    /// Require an OpenPGP signature of the summary by a key of the remote
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", requires = "remote")]
+    pub(crate) gpg_verify_summary: Option<bool>,
+    /// Require signatures of commits by bare keys of the remote
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", requires = "remote")]
+    pub(crate) sign_verify: Option<bool>,
     /// Fetch that many parents, too (-1 for all)
     #[arg(
         long,
@@ -80,6 +84,10 @@ impl Verb for PullLocal {
             says: "all refs of the other repository",
         },
         Example {
+            call: "pull-local --repo=repo --remote=origin --gpg-verify /mnt/repo os/stable",
+            says: "one ref, signed by a key of the remote `origin`",
+        },
+        Example {
             call: "pull-local --repo=repo --untrusted --remote=usb /mnt/repo os/stable",
             says: "one ref, each object verified, written as a ref of the remote `usb`",
         },
@@ -90,22 +98,49 @@ impl Verb for PullLocal {
         if self.require_static_deltas {
             return Err(refuse_static_deltas(&repo));
         }
-        if self.gpg_verify || self.gpg_verify_summary {
-            return Err(hinted(
-                "cannot verify OpenPGP signatures",
-                "pull without --gpg-verify and --gpg-verify-summary, if you trust the source",
-            ));
-        }
         let source = Repo::open(&self.source).context("opening repo")?;
         let remote = self.remote.as_deref().map(RemoteName::new).transpose()?;
         let options = self.options()?;
-        let report = pull::pull_local(&repo, &source, remote.as_ref(), &options, &*context.sink())?;
+        let verifier = self.verifier(&repo)?;
+        let sink = context.sink();
+        let to = remote.as_ref();
+        let report = pull::pull_local_verified(&repo, &source, to, &options, &verifier, &*sink)?;
+        drop(sink);
         context.printer.line(text::pull::describe(&report))?;
         Ok(Exit::Done)
     }
 }
 
 impl PullLocal {
+    /// Asks for the signatures that the command line asks for, by the keys of the remote that it names.
+    fn verifier(&self, repo: &Repo) -> anyhow::Result<RemoteVerifier> {
+        let asked = |option: Option<bool>| option == Some(true);
+        let mut demands = Demands {
+            gpg_commits: asked(self.gpg_verify),
+            gpg_summary: asked(self.gpg_verify_summary),
+            ..Demands::default()
+        };
+        let bare = asked(self.sign_verify);
+        let Some(name) = self
+            .remote
+            .as_deref()
+            .filter(|_| demands.gpg_commits || demands.gpg_summary || bare)
+        else {
+            return Ok(RemoteVerifier::trusting());
+        };
+        let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
+        if bare {
+            demands.sign_commits = match &remote.sign_verify {
+                SignVerify::No => SignVerify::AnyKind,
+                kinds => kinds.clone(),
+            };
+        }
+        let roots = TrustRoots::of_host();
+        Ok(RemoteVerifier::with_demands(
+            repo, &remote, &demands, &roots,
+        )?)
+    }
+
     fn options(&self) -> anyhow::Result<PullOptions> {
         let mut targets = Vec::new();
         for text in &self.refs {

@@ -2,12 +2,15 @@
 
 use std::fmt::Write as _;
 use std::fs;
+use std::path::PathBuf;
 
 use anyhow::{Context as _, bail};
 use ostler_format::{
     Checksum, Commit, CommitId, FileId, Metadata, ObjectKind, ObjectName, SIZES_KEY, SizeEntry,
     Value, parse_sizes,
 };
+use ostler_store::sign::TrustRoots;
+use ostler_store::sign::openpgp::trusted;
 use ostler_store::{Repo, StoreError};
 
 use super::ls::print_xattrs;
@@ -53,6 +56,13 @@ pub(crate) struct Show {
     /// Print the sizes that the commit records
     #[arg(long, help_heading = "Parts")]
     pub(crate) print_sizes: bool,
+
+    /// Where more keyrings are, `*.gpg`
+    #[arg(long, value_name = "HOMEDIR", help_heading = "Signatures")]
+    pub(crate) gpg_homedir: Option<PathBuf>,
+    /// Judge OpenPGP signatures by the keys of this remote alone
+    #[arg(long, value_name = "REMOTE", help_heading = "Signatures")]
+    pub(crate) gpg_verify_remote: Option<String>,
 
     /// Ref, commit or checksum of a metadata object
     #[arg(value_name = "OBJECT", required = true)]
@@ -155,6 +165,19 @@ impl Show {
         }
     }
 
+    /// Describes a commit's OpenPGP signatures, nothing if it has none.
+    fn signatures(&self, repo: &Repo, id: CommitId, bytes: &[u8]) -> anyhow::Result<String> {
+        let keys = match &self.gpg_verify_remote {
+            Some(name) => {
+                let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
+                trusted::of_remote(repo, &remote, &TrustRoots::of_host())?
+            }
+            None => text::signatures::all_keys(repo, self.gpg_homedir.as_deref())?,
+        };
+        let detached = repo.read_detached_metadata(id)?.unwrap_or_default();
+        text::signatures::describe(bytes, &detached, keys)
+    }
+
     fn value(&self, metadata: &Metadata, key: &str, what: &str) -> anyhow::Result<String> {
         let Some(value) = metadata.get(key) else {
             bail!("No such {what} key '{key}'")
@@ -178,7 +201,9 @@ impl Show {
             if kind == ObjectKind::Commit && !self.raw {
                 let commit = Commit::parse(&stored)
                     .map_err(|source| StoreError::Malformed { name, source })?;
-                return text::commit::describe(CommitId::new(checksum), &commit);
+                let id = CommitId::new(checksum);
+                let described = text::commit::describe(id, &commit)?;
+                return Ok(described + &self.signatures(repo, id, &stored)?);
             }
             let mut text = format!("{kind_name} {checksum}\n");
             if self.raw {

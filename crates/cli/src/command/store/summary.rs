@@ -3,8 +3,9 @@
 use anyhow::{Context as _, anyhow, bail};
 use jiff::tz::TimeZone;
 use ostler_format::{Metadata, Summary as SummaryFile, Value};
-use ostler_store::{Repo, summary};
+use ostler_store::{Repo, sign, summary};
 
+use crate::command::signing::SigningOptions;
 use crate::command::values::parse_key_value;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -24,7 +25,9 @@ pub(crate) struct Summary {
     /// Add a value in GVariant's text form to a new summary (repeatable)
     #[arg(short = 'm', long, value_name = "KEY=VALUE", value_parser = parse_key_value)]
     pub(crate) add_metadata: Vec<(String, String)>,
-    /// Print the summary
+    #[command(flatten)]
+    pub(crate) signing: SigningOptions,
+    /// Print the summary, and below it what its signatures are worth
     #[arg(short, long)]
     pub(crate) view: bool,
     /// Print the summary's variant
@@ -56,8 +59,9 @@ impl Verb for Summary {
         let repo = self.repo.open(context)?;
         if self.update {
             let extra = self.extra_metadata()?;
-            summary::commit_metadata(&repo, &extra)?;
-            summary::regenerate(&repo, &extra)?;
+            let signers = self.signing.signers()?;
+            summary::commit_metadata(&repo, &extra, &signers)?;
+            summary::regenerate_signed(&repo, &extra, &signers)?;
         } else if self.raw {
             let bytes = read(&repo)?;
             let shown = Bytes::Swapped.print_stored(text::summary::SIGNATURE, &bytes)?;
@@ -65,6 +69,8 @@ impl Verb for Summary {
         } else if self.view {
             let shown = text::summary::describe(&parse(&repo)?, &TimeZone::system());
             context.printer.bytes(shown.as_bytes())?;
+            let signatures = self.signatures(&repo)?;
+            context.printer.bytes(signatures.as_bytes())?;
         } else if self.list_metadata_keys {
             for key in text::summary::metadata_keys(&parse(&repo)?) {
                 context.printer.line(key)?;
@@ -80,6 +86,16 @@ impl Verb for Summary {
 }
 
 impl Summary {
+    /// Describes the OpenPGP signatures in `summary.sig` by all keys that this repository trusts for some remote.
+    fn signatures(&self, repo: &Repo) -> anyhow::Result<String> {
+        let Some(signatures) = sign::summary::read_bytes(repo)? else {
+            return Ok(String::new());
+        };
+        let signatures = Metadata::parse(&signatures).context("summary.sig")?;
+        let keyring = text::signatures::all_keys(repo, self.signing.gpg_homedir.as_deref())?;
+        text::signatures::describe(&read(repo)?, &signatures, keyring)
+    }
+
     fn extra_metadata(&self) -> anyhow::Result<Metadata> {
         let mut metadata = Metadata::new();
         for (key, value) in &self.add_metadata {

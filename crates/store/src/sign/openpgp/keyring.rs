@@ -117,6 +117,13 @@ impl Keyring {
         all.filter(|fingerprint| !known(fingerprint)).collect()
     }
 
+    /// The fingerprints of all keys, primary ones and subkeys, in upper-case hex.
+    #[must_use]
+    pub fn fingerprints(&self) -> Vec<String> {
+        let keys = self.certs.iter().flat_map(Cert::keys);
+        keys.map(|key| key.key().fingerprint().to_hex()).collect()
+    }
+
     /// The certificates one after the other, binary, as `gpg --export` writes them.
     ///
     /// # Errors

@@ -1,9 +1,15 @@
 //! `remote add`.
 
+use std::path::PathBuf;
+
+use anyhow::bail;
 use ostler_format::{CollectionId, RemoteName};
 use ostler_store::RemoteError;
 use ostler_store::remote::{IfExists, RemoteValue};
+use ostler_store::sign::BareKind;
+use ostler_store::sign::openpgp::{Keyring, trusted};
 
+use super::gpg_import::import;
 use crate::command::values::parse_key_value;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -25,6 +31,12 @@ pub(crate) struct Add {
     /// Require no signatures of any kind
     #[arg(long)]
     pub(crate) no_sign_verify: bool,
+    /// Require signatures of this kind by this key (repeatable)
+    #[arg(long, value_name = "TYPE=inline:KEY|TYPE=file:PATH")]
+    pub(crate) sign_verify: Vec<String>,
+    /// Trust the OpenPGP keys in this file (repeatable)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) gpg_import: Vec<PathBuf>,
     /// Do nothing if there is such a remote
     #[arg(long, conflicts_with = "force")]
     pub(crate) if_not_exists: bool,
@@ -57,8 +69,16 @@ impl Verb for Add {
     const OPERANDS: &'static str = "NAME [metalink=|mirrorlist=]URL [BRANCH...]";
     const EXAMPLES: &'static [Example] = &[
         Example {
+            call: "remote add --repo=repo --gpg-import=os.asc origin https://example.com/repo",
+            says: "add a remote whose commits are signed with the OpenPGP keys in a file",
+        },
+        Example {
+            call: "remote add --repo=repo --no-gpg-verify --sign-verify=ed25519=file:/etc/os.pub origin https://example.com/repo",
+            says: "add one whose commits are signed with an Ed25519 key",
+        },
+        Example {
             call: "remote add --repo=repo --no-gpg-verify origin https://example.com/repo",
-            says: "add a remote whose commits are not signed",
+            says: "add one whose commits are not signed",
         },
         Example {
             call: "remote add --repo=repo --set=bearer-token-path=/etc/token --set=tls-ca-path=/etc/ca.pem work https://h/repo",
@@ -74,15 +94,51 @@ impl Verb for Add {
         } else {
             IfExists::Refuse
         };
-        match repo.add_remote(&name, &self.keys()?, if_exists, remotes_dir.as_deref()) {
-            Err(RemoteError::Exists { .. }) if self.if_not_exists => {}
+        let keys = self.keys()?;
+        // Before the remote is there: one without its keys is of no use.
+        let mut keyring = Keyring::default();
+        for path in &self.gpg_import {
+            keyring.extend(trusted::read_keyring(path)?);
+        }
+        match repo.add_remote(&name, &keys, if_exists, remotes_dir.as_deref()) {
+            Err(RemoteError::Exists { .. }) if self.if_not_exists => return Ok(Exit::Done),
             other => other?,
+        }
+        if !keyring.is_empty() {
+            import(context, &repo, &name, keyring)?;
         }
         Ok(Exit::Done)
     }
 }
 
 impl Add {
+    /// The keys that --sign-verify stands for: kinds first, then a key or a file of each.
+    fn sign_verify_keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
+        let (mut kinds, mut keys) = (Vec::new(), Vec::new());
+        for text in &self.sign_verify {
+            let Some((name, reference)) = text.split_once('=') else {
+                bail!("Failed to parse KEYTYPE=[inline|file]:DATA in {text}");
+            };
+            let kind: BareKind = name.parse()?;
+            let (what, value) = match reference.split_once(':') {
+                Some(("inline", key)) => {
+                    kind.parse_public(key)?;
+                    ("key", key)
+                }
+                Some(("file", path)) => ("file", path),
+                _ => bail!("Invalid key reference {reference}, expected inline|file"),
+            };
+            let key = format!("verification-{kind}-{what}");
+            keys.retain(|(before, _)| *before != key);
+            keys.push((key, RemoteValue::Text(value.to_owned())));
+            if !kinds.contains(&name.to_owned()) {
+                kinds.push(name.to_owned());
+            }
+        }
+        keys.push(("sign-verify".to_owned(), RemoteValue::List(kinds)));
+        Ok(keys)
+    }
+
     /// Returns what is written about the remote, in order.
     fn keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
         let text = |value: &str| RemoteValue::Text(value.to_owned());
@@ -114,6 +170,8 @@ impl Add {
         }
         if self.no_sign_verify {
             keys.push(("sign-verify".to_owned(), RemoteValue::Flag(false)));
+        } else if !self.sign_verify.is_empty() {
+            keys.extend(self.sign_verify_keys()?);
         }
         if let Some(id) = &self.collection_id {
             let id = CollectionId::new(id.as_str())?;

@@ -4,6 +4,8 @@ pub(crate) mod add;
 pub(crate) mod add_cookie;
 pub(crate) mod delete;
 pub(crate) mod delete_cookie;
+pub(crate) mod gpg_import;
+pub(crate) mod gpg_list_keys;
 pub(crate) mod list;
 pub(crate) mod list_cookies;
 pub(crate) mod refs;
@@ -12,9 +14,9 @@ pub(crate) mod summary;
 
 use std::path::{Path, PathBuf};
 
-use ostler_format::{RemoteName, Summary};
+use ostler_format::RemoteName;
 use ostler_store::Repo;
-use ostler_store::pull::{self, NetworkOptions};
+use ostler_store::pull::{self, NetworkOptions, RemoteSummary};
 
 use crate::command::values::{netrc, summary_cache};
 use crate::context::Context;
@@ -39,6 +41,8 @@ const VERBS: &[Node] = &[
     verb::<delete::Delete>(),
     verb::<show_url::ShowUrl>(),
     verb::<list::List>(),
+    verb::<gpg_import::GpgImport>(),
+    verb::<gpg_list_keys::GpgListKeys>(),
     verb::<refs::Refs>(),
     verb::<summary::Summary>(),
     verb::<add_cookie::AddCookie>(),
@@ -75,14 +79,14 @@ fn with_cookies(
     Ok((repo, remote))
 }
 
-/// Fetches a remote's summary, as bytes and as a value; `missing` is said if the remote has none.
+/// Fetches a remote's summary; `missing` is said if the remote has none.
 fn fetch_summary(
     context: &Context,
     repo: &RepoOption,
     name: &str,
     cache_dir: Option<&Path>,
     missing: &str,
-) -> anyhow::Result<(Vec<u8>, Summary)> {
+) -> anyhow::Result<RemoteSummary> {
     let repo = repo.open(context)?;
     let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
     let network = NetworkOptions {

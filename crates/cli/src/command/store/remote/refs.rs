@@ -33,14 +33,14 @@ impl Verb for Refs {
     }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let (_, summary) = fetch_summary(
+        let summary = fetch_summary(
             context,
             &self.repo,
             &self.name,
             self.cache_dir.as_deref(),
             "Remote refs not available; server has no summary file",
         )?;
-        for entry in &summary.refs {
+        for entry in &summary.parsed.refs {
             let (name, commit) = (&entry.name, entry.commit);
             if self.revision {
                 context

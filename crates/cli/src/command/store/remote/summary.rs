@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use jiff::tz::TimeZone;
+use ostler_store::pull::RemoteSummary;
 
 use super::fetch_summary;
 use crate::context::Context;
@@ -43,7 +44,11 @@ impl Verb for Summary {
     }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let (bytes, summary) = fetch_summary(
+        let RemoteSummary {
+            bytes,
+            parsed: summary,
+            verified,
+        } = fetch_summary(
             context,
             &self.repo,
             &self.name,
@@ -63,6 +68,10 @@ impl Verb for Summary {
         } else {
             let shown = text::summary::describe(&summary, &TimeZone::system());
             context.printer.bytes(shown.as_bytes())?;
+            for message in verified.messages {
+                context.printer.line("")?;
+                context.printer.bytes(message.as_bytes())?;
+            }
         }
         Ok(Exit::Done)
     }
