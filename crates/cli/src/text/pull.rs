@@ -57,6 +57,7 @@ mod tests {
             content_objects: 5,
             content_bytes_written: 8,
             network: None,
+            verified: Vec::new(),
             elapsed: Duration::from_millis(2700),
         };
         assert_eq!(

@@ -14,7 +14,7 @@ use ostler_store::sign::openpgp::{Keyring, OpenPgpVerifier, describe_all, truste
 pub(crate) fn all_keys(repo: &Repo, homedir: Option<&Path>) -> anyhow::Result<Keyring> {
     let mut keyring = trusted::of_all(repo, &TrustRoots::of_host())?;
     if let Some(homedir) = homedir {
-        keyring.extend(trusted::of_directory(homedir)?);
+        keyring.extend(trusted::of_homedir(homedir)?);
     }
     Ok(keyring)
 }

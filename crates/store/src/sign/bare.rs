@@ -75,7 +75,7 @@ impl BareKind {
 
     pub(super) fn check_public(self, key: &[u8]) -> Result<(), SignError> {
         match self {
-            Self::Ed25519 => ed25519::public_key(key).map(drop),
+            Self::Ed25519 => ed25519::check_public_key(key),
             Self::Spki => spki::public_key(key).map(drop),
             Self::Dummy => Ok(()),
         }

@@ -77,7 +77,7 @@ impl GpgSign {
     fn delete_signatures(&self, repo: &Repo, id: CommitId) -> anyhow::Result<usize> {
         let mut keyring = trusted::of_all(repo, &TrustRoots::of_host())?;
         if let Some(homedir) = &self.gpg_homedir {
-            keyring.extend(trusted::of_directory(homedir)?);
+            keyring.extend(trusted::of_homedir(homedir)?);
         }
         let mut fingerprints = Vec::new();
         for key in &self.keys {

@@ -61,14 +61,28 @@ pub fn own_of_remote(repo: &Repo, remote: &Remote) -> Result<Keyring, SignError>
 /// [`SignError::Keyring`].
 pub fn of_directory(path: &Path) -> Result<Keyring, SignError> {
     let mut keyring = Keyring::default();
-    let files = list_files(path)?.unwrap_or_default();
-    for path in files
-        .iter()
-        .filter(|path| path.extension().is_some_and(|e| e == "gpg"))
-    {
-        keyring.extend(parse(path, &read_file(path)?)?);
+    for file in keyring_files(path)? {
+        keyring.extend(parse(&file, &read_file(&file)?)?);
     }
     Ok(keyring)
+}
+
+/// The keys in the files `*.gpg` of a directory that `gpg` keeps; files that hold something else are left out.
+///
+/// # Errors
+/// [`SignError::Store`] if the directory cannot be listed.
+pub fn of_homedir(path: &Path) -> Result<Keyring, SignError> {
+    let mut keyring = Keyring::default();
+    for file in keyring_files(path)? {
+        keyring.extend(read_keyring(&file).unwrap_or_default());
+    }
+    Ok(keyring)
+}
+
+fn keyring_files(path: &Path) -> Result<Vec<PathBuf>, SignError> {
+    let mut files = list_files(path)?.unwrap_or_default();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "gpg"));
+    Ok(files)
 }
 
 /// Reads the keys in a file that a person named.
