@@ -12,6 +12,7 @@
 //! | `file_header`, `xattrs`, `mode` | files and symlinks |
 //! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
+//! | [`packages`] | what dpkg and rpm say is installed |
 //! | [`kargs`], [`bls`], [`bootlink`] | kernel arguments, boot entries, links to deployments |
 
 pub mod bls;
@@ -30,6 +31,7 @@ mod metalink;
 mod mode;
 mod object;
 pub mod origin;
+pub mod packages;
 pub mod refname;
 mod signatures;
 mod sizes;

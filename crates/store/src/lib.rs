@@ -17,11 +17,12 @@
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
 //! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
-//! | [`diff`](mod@diff) | what differs between two trees |
+//! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
 //! | [`bindings`] | the refs that a commit says it is for |
 //! | [`progress`] | what long work says of itself |
 
 pub mod bindings;
+pub mod changes;
 pub mod checkout;
 pub mod collections;
 pub mod commit;

@@ -1,5 +1,6 @@
-//! The texts that verbs print, laid out as `ostree` lays them out, byte for byte.
+//! The texts that verbs print; those that `ostree` prints too are laid out as it lays them out, byte for byte.
 
+pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod date;
 pub(crate) mod pull;

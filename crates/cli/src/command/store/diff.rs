@@ -5,9 +5,10 @@ use std::path::Path;
 use anyhow::bail;
 use ostler_fs::Dir;
 use ostler_store::Repo;
+use ostler_store::changes::changes;
 use ostler_store::diff::{DiffOptions, Side, diff, list_order, shared_objects};
 
-use crate::text::size;
+use crate::text::{self, size};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -18,6 +19,12 @@ use crate::grammar::{Example, RepoOption, Verb};
 pub(crate) struct Diff {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    /// Say what changes between two commits by size and by package (dpkg or rpm)
+    #[arg(long, conflicts_with_all = ["stats", "fs_diff", "no_xattrs", "owner_uid", "owner_gid"])]
+    pub(crate) summary: bool,
+    /// Print the summary as JSON
+    #[arg(long, requires = "summary")]
+    pub(crate) json: bool,
     /// Count objects that both commits share
     #[arg(long)]
     pub(crate) stats: bool,
@@ -51,6 +58,10 @@ impl Verb for Diff {
             says: "what the newest commit changed",
         },
         Example {
+            call: "diff --repo=repo --summary os/stable^ os/stable",
+            says: "how large an upgrade is, and which packages it brings",
+        },
+        Example {
             call: "diff --repo=repo os/stable ./rootfs",
             says: "what a directory has that the commit has not",
         },
@@ -62,6 +73,9 @@ impl Verb for Diff {
             Some(second) => (self.first.clone(), second.clone()),
             None => (format!("{}^", self.first), self.first.clone()),
         };
+        if self.summary {
+            return self.print_summary(context, &repo, &first, &second);
+        }
         if self.stats {
             self.print_stats(context, &repo, &first, &second)?;
         }
@@ -93,6 +107,33 @@ impl Diff {
                 .line(format_args!("{}    {}", change.kind.letter(), change.path))?;
         }
         Ok(())
+    }
+
+    fn print_summary(
+        &self,
+        context: &Context,
+        repo: &Repo,
+        first: &str,
+        second: &str,
+    ) -> anyhow::Result<Exit> {
+        if is_path(first) || is_path(second) {
+            bail!("Option --summary requires both arguments to be revisions");
+        }
+        let changes = changes(repo, repo.resolve(first)?, repo.resolve(second)?)?;
+        if self.json {
+            let text = serde_json::to_string_pretty(&changes)?;
+            context.printer.line(text)?;
+        } else {
+            context
+                .printer
+                .bytes(text::changes::describe(&changes).as_bytes())?;
+        }
+        if let Some(problem) = &changes.package_problem {
+            context
+                .printer
+                .note(format_args!("packages were not compared: {problem}"));
+        }
+        Ok(Exit::Done)
     }
 
     fn print_stats(
