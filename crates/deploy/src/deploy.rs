@@ -18,6 +18,7 @@ use crate::overlay::{self, OverlayError};
 use crate::plan::{self, PlanError, Position, Retain, Wish};
 use crate::preflight::{self, PreflightError};
 use crate::publish::{self, PublishError, Published};
+use crate::signatures::{self, SignatureError};
 use crate::sysroot::SysrootError;
 
 /// A commit could not be deployed; the old boot order is in place unless only the cleanup failed.
@@ -35,6 +36,9 @@ pub enum DeployError {
     /// What must hold before anything is written.
     #[error("{0}")]
     Preflight(#[from] PreflightError),
+    /// The commit lacks signatures that its remote asks for.
+    #[error("{0}")]
+    Signature(#[from] SignatureError),
     /// The deployment itself.
     #[error("{0}")]
     Materialize(#[from] MaterializeError),
@@ -191,6 +195,7 @@ pub(crate) fn prepare(
 ) -> Result<Prepared, DeployError> {
     let stateroot = lock.stateroot_or_booted(options.stateroot.as_ref())?;
     lock.require_stateroot(&stateroot)?;
+    signatures::require(lock, commit, options.origin.as_ref())?;
     let merge = match options.merge {
         MergeFrom::Current => lock.merge_source(&stateroot),
         MergeFrom::Nothing => None,

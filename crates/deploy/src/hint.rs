@@ -10,6 +10,7 @@ use crate::materialize::MaterializeError;
 use crate::plan::PlanError;
 use crate::preflight::{BootSpaceError, DownloadSpaceError, PreflightError, TreeSpaceError};
 use crate::publish::PublishError;
+use crate::signatures::SignatureError;
 use crate::staged::StageError;
 use crate::sysroot::SysrootError;
 use crate::upgrade::UpgradeError;
@@ -20,6 +21,7 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
     None.or_else(|| error.downcast_ref().and_then(plan))
         .or_else(|| error.downcast_ref().and_then(sysroot))
         .or_else(|| error.downcast_ref().and_then(BootSpaceError::hint))
+        .or_else(|| error.downcast_ref().and_then(SignatureError::hint))
         .or_else(|| error.downcast_ref().and_then(upgrade))
         .or_else(|| error.downcast_ref().and_then(simple_lock))
         .or_else(|| simple(error).map(str::to_owned))

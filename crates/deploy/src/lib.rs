@@ -8,6 +8,7 @@
 //! | [`plan`] | the next boot order, as a pure function |
 //! | [`preflight`] | what is checked before anything is written |
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
+//! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`cleanup`] | the verbs |
 //! | [`status`] | what is told of all of it |
@@ -36,6 +37,7 @@ pub mod plan;
 pub mod preflight;
 pub mod publish;
 pub mod settings;
+pub mod signatures;
 pub mod staged;
 pub mod stateroot;
 pub mod status;

@@ -11,8 +11,18 @@ use serde_json::{Map, Value as Json, json};
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
 use crate::merge_record;
+use crate::signatures::{self, SignatureError};
 use crate::staged;
 use crate::sysroot::{Sysroot, SysrootError};
+
+/// What is done with signatures that are not good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Judge {
+    /// They are described.
+    Describe,
+    /// They are an error.
+    Require,
+}
 
 /// The deployments of a system root, in boot order.
 #[derive(Clone, Debug, PartialEq)]
@@ -40,6 +50,8 @@ pub struct DeploymentStatus {
     pub origin: Option<String>,
     /// What the merge of its `/etc` did; `None` if it was not recorded.
     pub merge: Option<MergeReport>,
+    /// Its commit's signatures, in lines; none before [`Status::judge_signatures`].
+    pub signatures: Vec<String>,
 }
 
 /// What a commit says of itself.
@@ -75,6 +87,7 @@ impl Status {
                 origin: origin_text(deployment),
                 merge: merge_record::read(sysroot, &deployment.id)?,
                 deployment: deployment.clone(),
+                signatures: Vec::new(),
             })
         };
         let deployments = sysroot
@@ -87,6 +100,29 @@ impl Status {
             deployments,
             last_failure: staged::last_failure(sysroot)?,
         })
+    }
+
+    /// Describes the signatures of each deployment's commit, as far as the remote of its origin asks for some. With
+    /// [`Judge::Require`] one that is not signed as its remote asks for is an error.
+    ///
+    /// # Errors
+    /// [`SignatureError`].
+    pub fn judge_signatures(
+        &mut self,
+        sysroot: &Sysroot,
+        judge: Judge,
+    ) -> Result<(), SignatureError> {
+        for status in &mut self.deployments {
+            let Some(origin) = &status.deployment.origin else {
+                continue;
+            };
+            let commit = status.deployment.id.commit;
+            status.signatures = match judge {
+                Judge::Describe => signatures::describe(sysroot, commit, origin)?,
+                Judge::Require => signatures::verified(sysroot, commit, origin)?,
+            };
+        }
+        Ok(())
     }
 
     /// Returns what `ostree admin status` prints.
@@ -166,6 +202,7 @@ impl DeploymentStatus {
         if let Some(title) = self.source_title().filter(|_| deployment.origin.is_some()) {
             line(format!("`- {title}"));
         }
+        self.signatures.iter().cloned().for_each(line);
         text
     }
 

@@ -120,6 +120,7 @@ pub fn prune(
     if !options.dry_run {
         crate::delta::remove_orphans(repo)?;
         remove_leftovers(repo)?;
+        crate::pull::forget_strangers(repo)?;
     }
     sink.event(Event::End {
         phase: Phase::Prune,

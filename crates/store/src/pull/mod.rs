@@ -40,6 +40,7 @@ pub use error::PullError;
 pub use options::{NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck};
 pub use remote_refs::{RemoteSummary, remote_ref, remote_summary};
 pub use session::VerifiedCommit;
+pub(crate) use summary_cache::forget_strangers;
 
 use crate::progress::{Event, Phase, Sink};
 use crate::reachable::Depth;

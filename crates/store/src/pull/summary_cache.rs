@@ -7,10 +7,13 @@ use ostler_fs::{Dir, FsError, LinkPolicy, TempFile, Timestamp, file, xattr};
 use ostler_http::{Conditional, Document};
 
 use super::options::{NetworkOptions, SummaryCache};
+use crate::error::StoreError;
 use crate::remote::Remote;
 use crate::repo::Repo;
 use crate::summary::MAX_SUMMARY_SIZE;
 
+/// Where the entries are in a repository.
+const IN_REPO: &str = "tmp/cache/summaries";
 /// Where libostree keeps the entity tag, too.
 const ETAG: &str = "user.etag";
 /// Seconds since 1970-01-01 UTC, in decimal digits.
@@ -58,7 +61,7 @@ impl SummaryStore {
     pub(crate) fn for_remote(repo: &Repo, remote: &Remote, network: &NetworkOptions) -> Self {
         let dir = match &network.summary_cache {
             SummaryCache::Off => None,
-            SummaryCache::InRepo => repo.dir().create_dir_all("tmp/cache/summaries", 0o775).ok(),
+            SummaryCache::InRepo => repo.dir().create_dir_all(IN_REPO, 0o775).ok(),
             SummaryCache::In(path) => open_ambient(path).ok(),
         };
         Self {
@@ -146,6 +149,28 @@ impl Kept {
             && self.condition.etag == document.etag
             && self.condition.last_modified == modified
     }
+}
+
+/// Drops the summaries of remotes that are not configured any more.
+pub(crate) fn forget_strangers(repo: &Repo) -> Result<(), StoreError> {
+    let Some(dir) = repo.open_dir_optional(IN_REPO)? else {
+        return Ok(());
+    };
+    // Where it cannot be told whose they are, they stay.
+    let Ok(remotes) = repo.remotes(repo.remotes_dir(None).as_deref()) else {
+        return Ok(());
+    };
+    for entry in dir.entries()?.iter() {
+        let Some(name) = entry.str_name() else {
+            continue;
+        };
+        let owner = name.strip_suffix(".sig").unwrap_or(name);
+        let is_known = |known: &str| remotes.iter().any(|remote| remote.name == known);
+        if !is_known(name) && !is_known(owner) {
+            dir.unlink_optional(name)?;
+        }
+    }
+    Ok(())
 }
 
 fn settled_seconds(last_modified: Option<SystemTime>) -> Option<u64> {

@@ -1,6 +1,6 @@
 //! `admin status`: the list of deployments.
 
-use ostler_deploy::status::Status as Deployments;
+use ostler_deploy::status::{Judge, Status as Deployments};
 
 use super::system;
 use crate::context::Context;
@@ -12,6 +12,9 @@ use crate::grammar::{Example, SysrootOption, Verb};
 pub(crate) struct Status {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+    /// Verify each commit as its remote asks for, and fail if one is not signed so
+    #[arg(short = 'V', long)]
+    pub(crate) verify: bool,
     /// Print JSON
     #[arg(short = 'J', long)]
     pub(crate) json: bool,
@@ -41,7 +44,13 @@ impl Verb for Status {
                 .line(if default { "default" } else { "not-default" })?;
             return Ok(Exit::Done);
         }
-        let deployments = Deployments::read(&sysroot)?;
+        let mut deployments = Deployments::read(&sysroot)?;
+        let judge = if self.verify {
+            Judge::Require
+        } else {
+            Judge::Describe
+        };
+        deployments.judge_signatures(&sysroot, judge)?;
         if self.json {
             context
                 .printer

@@ -59,6 +59,12 @@ impl Verdict {
         self.validity == Validity::Good
     }
 
+    /// As [`Verdict::describe`], with times of the system's zone.
+    #[must_use]
+    pub fn describe_here(&self, prefix: &str) -> String {
+        self.describe(prefix, &TimeZone::system())
+    }
+
     /// Describes it in some lines, each after `prefix`, with times of the zone `zone`.
     #[must_use]
     pub fn describe(&self, prefix: &str, zone: &TimeZone) -> String {
