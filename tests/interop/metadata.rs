@@ -69,6 +69,28 @@ fn sorted_lines(repo: &Repo, arguments: &[&str]) -> Vec<String> {
     lines
 }
 
+/// Expiry is a big-endian number: these are 2100-01-01 and one in the wrong order.
+#[test]
+fn a_summary_is_shown_as_the_other_program_shows_it() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let repo = filled(&maker, &scratch);
+        for expires in ["@t 4102444800", "@t 9279291366605029376"] {
+            let expires = format!("ostree.summary.expires={expires}");
+            let own = "org.example.note={'k': <uint32 3>}";
+            repo.run("summary", ["-u", "-m", &expires, "-m", own]);
+            for option in ["--view", "--raw"] {
+                assert_eq!(
+                    repo.run("summary", [option]),
+                    repo.with(&user).run("summary", [option]),
+                    "{} {option} {expires}",
+                    maker.name()
+                );
+            }
+        }
+    }
+}
+
 #[test]
 fn refs_of_one_program_are_read_moved_and_deleted_by_the_other() {
     for (maker, user) in both_ways() {

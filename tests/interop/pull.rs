@@ -283,3 +283,83 @@ fn a_damaged_object_is_refused() {
         pulled.fail("rev-parse", ["origin:os/stable"]);
     }
 }
+
+#[test]
+fn each_pulls_by_a_metalink_of_the_other() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let (repo, ids) = published(&maker, &scratch);
+        let server = Server::start(&Program::ostree(), repo.path());
+        let summary = fs::read(repo.path().join("summary")).unwrap();
+        let sum = ostler_format::Checksum::of(&summary);
+        let size = summary.len();
+        let url = format!("{}/summary", server.url());
+        let attributes = "protocol=\"http\" type=\"http\" location=\"US\"";
+        let metalink = format!(
+            "<?xml version=\"1.0\"?><metalink version=\"3.0\"><files><file name=\"summary\"><size>{size}</size>\
+             <verification><hash type=\"sha256\">{sum}</hash></verification><resources>\
+             <url {attributes} preference=\"100\">{url}.gone</url><url {attributes} preference=\"9\">{url}</url>\
+             </resources></file></files></metalink>"
+        );
+        fs::write(repo.path().join("metalink.xml"), metalink).unwrap();
+        let pulled = user.init_quick(&scratch.join("pulled"), "bare-user");
+        let link = format!("metalink={}/metalink.xml", server.url());
+        // What one program configures, the other uses.
+        add_remote(&pulled.with(&maker), &link);
+        pulled.run("pull", ["origin", "os/stable"]);
+        assert_eq!(pulled.rev_parse("origin:os/stable"), ids[2]);
+        fsck_with_both(&pulled);
+    }
+}
+
+#[test]
+fn cookies_of_one_program_are_sent_and_deleted_by_the_other() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let repo = maker.init_quick(&scratch.join("repo"), "archive");
+        add_remote(&repo, "http://127.0.0.1:1");
+        for (domain, name) in [("127.0.0.1", "foo"), (".example.com", "bar")] {
+            repo.run("remote add-cookie", ["origin", domain, "/", name, "baz"]);
+        }
+        let file = repo.path().join("origin.cookies.txt");
+        let text = fs::read_to_string(&file).unwrap();
+        let fields = |line: &str| {
+            let mut fields: Vec<_> = line.split('\t').map(str::to_owned).collect();
+            // It is a quarter of a century away, to the second.
+            assert!(fields.remove(4).parse::<u64>().unwrap() > 2_500_000_000);
+            fields
+        };
+        let lines: Vec<_> = text.lines().map(fields).collect();
+        let expected = [
+            ["127.0.0.1", "FALSE", "/", "FALSE", "foo", "baz"],
+            [".example.com", "TRUE", "/", "FALSE", "bar", "baz"],
+        ];
+        assert_eq!(lines, expected, "{}", maker.name());
+        repo.with(&user)
+            .run("remote delete-cookie", ["origin", "127.0.0.1", "/", "foo"]);
+        let left = fs::read_to_string(&file).unwrap();
+        assert_eq!(left, text[text.find(".example.com").unwrap()..]);
+        repo.with(&user)
+            .fail("remote delete-cookie", ["origin", "127.0.0.1", "/", "foo"]);
+    }
+}
+
+#[test]
+fn a_cache_of_summaries_is_shared() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let (repo, ids) = published(&maker, &scratch);
+        let server = Server::start(&Program::ostree(), repo.path());
+        let pulled = maker.init_quick(&scratch.join("pulled"), "archive");
+        add_remote(&pulled, &server.url());
+        pulled.run("pull", ["origin", "os/stable"]);
+        let next = repo.commit("os/stable", &scratch.join("tree-71"), &[]);
+        for program in [&user, &maker, &user] {
+            pulled.with(program).run("pull", ["origin", "os/stable"]);
+            assert_eq!(pulled.rev_parse("origin:os/stable"), ids[2]);
+        }
+        repo.run("summary", ["-u"]);
+        pulled.with(&user).run("pull", ["origin", "os/stable"]);
+        assert_eq!(pulled.rev_parse("origin:os/stable"), next);
+    }
+}

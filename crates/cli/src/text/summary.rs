@@ -51,10 +51,10 @@ fn push_refs(text: &mut String, collection: Option<&str>, refs: &[SummaryRef], z
 
 /// Adds `NAME (KEY): VALUE` for a known key, `KEY: VALUE` for another.
 fn push_key(text: &mut String, key: &str, value: &Value, zone: &TimeZone) {
+    // A moment that no calendar has, as where somebody forgot the byte order.
     let date = |value: &Value| {
-        value
-            .as_u64_be()
-            .and_then(|s| date::in_zone(s, zone.clone()))
+        let seconds = value.as_u64_be()?;
+        Some(date::in_zone(seconds, zone.clone()).unwrap_or_else(|| "invalid".to_owned()))
     };
     let words = |value: &Value| value.as_str().map(str::to_owned);
     let known = match key {

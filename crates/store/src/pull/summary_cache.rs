@@ -1,4 +1,12 @@
 //! Summaries that were fetched before, each with what proves that it is still the server's.
+//!
+//! ```text
+//! tmp/cache/summaries/ | CACHE_DIR/summaries/      as libostree has them, which uses the same entries
+//!     NAME, NAME.sig      the remote's summary and its signature; the time of change is the server's Last-Modified
+//!         user.etag                   the server's ETag
+//!         user.ostler.url             where it came from
+//!         user.ostler.last-modified   the date again, if it is old enough to prove something
+//! ```
 
 use std::io::{Read, Write};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
