@@ -241,16 +241,91 @@ fn finders_that_are_not_there_are_refused() {
 
 /// Runs `find-remotes --finders=mount` where `medium` is mounted as desktops do, and returns what it printed.
 fn find_on_medium(repo: &Repo, medium: &Path) -> String {
+    let (succeeded, printed) = on_medium(repo, medium, "");
+    assert!(succeeded, "{printed}");
+    printed
+}
+
+/// As [`find_on_medium`] with one more option; tells whether it succeeded, too.
+fn on_medium(repo: &Repo, medium: &Path, option: &str) -> (bool, String) {
     let script = "mount -t tmpfs none /run && mkdir -p /run/media/ann/stick && \
         mount --bind \"$2\" /run/media/ann/stick && \
-        exec \"$0\" find-remotes --repo=\"$1\" --finders=mount org.example.Os stable 2>&1";
+        exec \"$0\" find-remotes --repo=\"$1\" --finders=mount $3 org.example.Os stable 2>&1";
     let output = Command::new("unshare")
         .args(["-m", "sh", "-c", script])
         .args([repo.program().path(), repo.path(), medium])
+        .arg(option)
         .output()
         .unwrap();
-    assert!(output.status.success(), "{output:?}");
-    String::from_utf8(output.stdout).unwrap()
+    let printed = String::from_utf8(output.stdout).unwrap();
+    (output.status.success(), printed)
+}
+
+/// Keys that libostree's tests sign with.
+const KEYS: &str = "/usr/libexec/installed-tests/libostree/gpghome";
+const KEY: &str = "7FCA23D8472CDAFA";
+
+#[test]
+fn what_is_on_a_medium_is_pulled_only_with_the_signature_that_the_remote_asks_for() {
+    let scratch = Scratch::new();
+    let ostree = Program::ostree();
+    let (source, unsigned) = published(&ostree, &scratch, "source", 100);
+    let medium = scratch.join("medium");
+    fs::create_dir(&medium).unwrap();
+    let write_medium = || {
+        source.run(
+            "create-usb",
+            [medium.to_str().unwrap(), COLLECTION, "stable"],
+        );
+    };
+    write_medium();
+    let repo = Program::ostler().init_quick(&scratch.join("repo"), "archive");
+    let import = format!("--gpg-import={KEYS}/key1.asc");
+    add_remote(&repo, "origin", source.path(), &[&import]);
+    let (pulled, printed) = on_medium(&repo, &medium, "--pull");
+    assert!(
+        !pulled && printed.contains("Failed to pull some refs"),
+        "{printed}"
+    );
+    assert_eq!(repo.run("refs", [""; 0]), "");
+
+    // A home of gpg is written to.
+    let home = scratch.join("gpghome");
+    let copied = Command::new("cp").arg("-a").arg(KEYS).arg(&home).status();
+    assert!(copied.unwrap().success());
+    let tree = scratch.join("source-tree");
+    let home_option = format!("--gpg-homedir={}", home.display());
+    let sign = format!("--gpg-sign={KEY}");
+    let signed = source.commit("stable", &tree, &[&home_option, &sign]);
+    assert_ne!(signed, unsigned);
+    write_medium();
+    let (pulled, printed) = on_medium(&repo, &medium, "--pull");
+    assert!(
+        pulled && printed.contains("Pulled 1/1 refs successfully."),
+        "{printed}"
+    );
+    assert_eq!(repo.rev_parse("origin:stable"), signed);
+    repo.with(&ostree).fsck();
+
+    // A bit flips on the stick.
+    let object = fs::read_dir(medium.join(".ostree/repo/objects")).unwrap();
+    let mut files = object.flat_map(|folder| fs::read_dir(folder.unwrap().path()).unwrap());
+    let file = files.find_map(|file| {
+        let path = file.unwrap().path();
+        path.extension()
+            .is_some_and(|e| e == "filez")
+            .then_some(path)
+    });
+    let file = file.unwrap();
+    let mut bytes = fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    fs::remove_file(&file).unwrap();
+    fs::write(&file, bytes).unwrap();
+    let other = Program::ostler().init_quick(&scratch.join("other"), "archive");
+    add_remote(&other, "origin", source.path(), &[&import]);
+    let (pulled, printed) = on_medium(&other, &medium, "--pull");
+    assert!(!pulled, "{printed}");
+    assert_eq!(other.run("refs", [""; 0]), "");
 }
 
 #[test]

@@ -195,3 +195,59 @@ fn completions_know_the_verbs_for_each_shell() {
         }
     }
 }
+
+/// Runs the program in a scratch repository with two refs, a remote and a small tree.
+fn repository() -> tempfile::TempDir {
+    let scratch = tempfile::tempdir().unwrap();
+    let repo = format!("--repo={}", scratch.path().join("repo").display());
+    let tree = scratch.path().join("tree");
+    std::fs::create_dir_all(tree.join("usr/bin")).unwrap();
+    std::fs::write(tree.join("usr/file"), "x").unwrap();
+    let tree = format!("--tree=dir={}", tree.display());
+    for arguments in [
+        &["init", &repo, "--mode=archive"][..],
+        &["commit", &repo, "-b", "os/stable", &tree],
+        &["refs", &repo, "--create=os/old", "os/stable"],
+        &["refs", &repo, "--create=origin:os/next", "os/stable"],
+        &["remote", "add", &repo, "origin", "http://example.com"],
+    ] {
+        let output = run("ostler", arguments);
+        assert!(output.status.success(), "{arguments:?}: {output:?}");
+    }
+    scratch
+}
+
+#[test]
+fn values_that_a_repository_knows_are_completed() {
+    let scratch = repository();
+    let repo = format!("--repo={}", scratch.path().join("repo").display());
+    for (line, expected) in [
+        ("show os/", "os/old\nos/stable\n"),
+        ("show ori", "origin:os/next\n"),
+        ("prune --only-branch=os/s", "--only-branch=os/stable\n"),
+        ("pull ", "origin\n"),
+        ("pull origin ", "os/next\n"),
+        ("remote delete o", "origin\n"),
+        ("remote add o", ""),
+        ("ls os/stable /", "/usr/\n"),
+        ("ls os/stable /usr/", "/usr/bin/\n/usr/file\n"),
+        ("cat os/stable /nosuch/x", ""),
+        ("prune --dep", ""),
+        ("nosuch x", ""),
+    ] {
+        let (verb, rest) = line.split_once(' ').unwrap();
+        let (verb, rest) = match verb {
+            "remote" => {
+                let (second, rest) = rest.split_once(' ').unwrap();
+                (format!("remote {second}"), rest)
+            }
+            verb => (verb.to_owned(), rest),
+        };
+        let line = format!("ostler {verb} {repo} {rest}");
+        assert_eq!(
+            stdout(run("ostler", &["complete", "--", &line])),
+            expected,
+            "{line}"
+        );
+    }
+}

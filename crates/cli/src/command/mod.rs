@@ -42,7 +42,11 @@ static OSTLER: Group = Group {
         },
         Section {
             heading: "This program",
-            nodes: &[verb::<program::Completions>(), verb::<program::Man>()],
+            nodes: &[
+                verb::<program::Complete>(),
+                verb::<program::Completions>(),
+                verb::<program::Man>(),
+            ],
         },
     ],
     without_verb: None,

@@ -1,5 +1,6 @@
 //! The grammar: a tree of verbs, the search for a verb among the arguments, and the run of what was found.
 
+mod expect;
 mod locate;
 mod options;
 mod tree;
@@ -9,6 +10,7 @@ use std::ffi::OsString;
 
 use clap::error::ErrorKind;
 
+pub(crate) use expect::Expected;
 pub(crate) use options::{RepoOption, SysrootOption};
 pub(crate) use tree::{ALWAYS, Example, Group, Node, Section, Verb, VerbEntry, verb};
 
@@ -61,6 +63,25 @@ fn dispatch(context: &Context, arguments: Vec<OsString>) -> Exit {
             usage::refuse_in_group(context, group, &path, &message)
         }
     }
+}
+
+/// Finds the verb in the words of a command line that is not finished, and which value its last word is the beginning of.
+pub(crate) fn expect_value(root: &'static Group, words: &[String]) -> Option<(String, Expected)> {
+    let arguments = words.iter().map(OsString::from).collect();
+    let Found::Verb {
+        entry,
+        path,
+        arguments,
+    } = locate(root, root.name, arguments)
+    else {
+        return None;
+    };
+    let words: Vec<String> = arguments
+        .into_iter()
+        .map(|word| word.to_string_lossy().into_owned())
+        .collect();
+    let expected = expect::expect(&entry.command(&path), &words)?;
+    Some((path, expected))
 }
 
 /// Answers `--help`, `--version` and the options of a group that was called without a verb.

@@ -150,7 +150,8 @@ impl Refs {
         if self.alias {
             return create_alias(repo, &key, source);
         }
-        if !self.force && repo.read_ref(&key)?.is_some() {
+        // A ref of a mirror follows another repository, so that it is there before as a rule.
+        if !self.force && !self.collections && repo.read_ref(&key)?.is_some() {
             bail!("--create specified but ref {new} already exists");
         }
         let transaction = repo.begin(TransactionOptions::default())?;

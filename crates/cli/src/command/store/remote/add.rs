@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use anyhow::bail;
-use ostler_format::{CollectionId, RemoteName};
+use ostler_format::RemoteName;
 use ostler_store::RemoteError;
 use ostler_store::remote::{IfExists, RemoteValue};
 use ostler_store::sign::BareKind;
@@ -174,8 +174,8 @@ impl Add {
             keys.extend(self.sign_verify_keys()?);
         }
         if let Some(id) = &self.collection_id {
-            let id = CollectionId::new(id.as_str())?;
-            keys.push(("collection-id".to_owned(), text(id.as_str())));
+            // As it is: one that no collection can have has no refs.
+            keys.push(("collection-id".to_owned(), text(id)));
         }
         Ok(keys)
     }
