@@ -181,6 +181,29 @@ impl Hasher {
     pub fn finish(self) -> Checksum {
         Checksum(self.0.finalize().into())
     }
+
+    /// Adds all that `content` gives, read through `buffer`; returns the checksum and how many bytes that were.
+    ///
+    /// # Errors
+    /// Those of `content` but [`io::ErrorKind::Interrupted`], after which it is asked again.
+    pub fn finish_with(
+        mut self,
+        content: &mut dyn io::Read,
+        buffer: &mut [u8],
+    ) -> io::Result<(Checksum, u64)> {
+        let mut length = 0;
+        loop {
+            match content.read(buffer) {
+                Ok(0) => return Ok((self.finish(), length)),
+                Ok(got) => {
+                    self.update(&buffer[..got]);
+                    length += got as u64;
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
 }
 
 impl fmt::Debug for Hasher {

@@ -13,8 +13,10 @@
 //! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
 //! | [`packages`] | what dpkg and rpm say is installed |
+//! | [`archive`] | tar and cpio as streams of entries, and tar written |
 //! | [`kargs`], [`bls`], [`bootlink`] | kernel arguments, boot entries, links to deployments |
 
+pub mod archive;
 pub mod bls;
 pub mod bootlink;
 mod checksum;
