@@ -11,11 +11,9 @@ use ostler_format::{
 use ostler_fs::{Dir, FileType, Metadata};
 
 use crate::error::StoreError;
-use crate::object::FileObject;
+use crate::object::{FileObject, MAX_XATTRS};
 use crate::repo::Repo;
 
-/// The most bytes of xattrs that one inode may have.
-const MAX_XATTRS: usize = 1 << 20;
 /// The size of the buffer that files are hashed through.
 const BUFFER: usize = 128 * 1024;
 
@@ -339,16 +337,11 @@ fn hash(header: &FileHeader, content: &mut dyn Read) -> Result<FileId, StoreErro
     if header.is_symlink() {
         return Ok(header.file_id_of_symlink()?);
     }
-    let mut hasher = header.hasher()?;
-    let mut buffer = vec![0; BUFFER];
-    loop {
-        match content.read(&mut buffer) {
-            Ok(0) => return Ok(FileId::new(hasher.finish())),
-            Ok(got) => hasher.update(&buffer[..got]),
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(StoreError::io("reading a file to compare", error)),
-        }
-    }
+    let (checksum, _) = header
+        .hasher()?
+        .finish_with(content, &mut vec![0; BUFFER])
+        .map_err(|error| StoreError::io("reading a file to compare", error))?;
+    Ok(FileId::new(checksum))
 }
 
 /// Orders changes as lists show them: modified, removed, added, each as they were found.

@@ -302,7 +302,6 @@ fn a_file_that_others_could_still_write_is_copied_when_it_is_consumed() {
         .append(true)
         .open(world.path("usr/bin/other"))
         .unwrap();
-    fs::hard_link(world.path("large"), world.root.path().join("outside")).unwrap();
     let committed = world
         .try_commit(TreeOptions {
             sources: Sources::Consume,
@@ -310,9 +309,26 @@ fn a_file_that_others_could_still_write_is_copied_when_it_is_consumed() {
         })
         .unwrap();
     writer.write_all(b" and more").unwrap();
-    fs::write(world.root.path().join("outside"), "overwritten").unwrap();
     world.fsck(committed.id);
     assert!(!world.tree().exists());
+}
+
+#[test]
+fn a_consumed_file_with_another_name_becomes_the_object() {
+    let world = World::new(RepoMode::Bare);
+    let outside = world.root.path().join("outside");
+    fs::hard_link(world.path("large"), &outside).unwrap();
+    let committed = world
+        .try_commit(TreeOptions {
+            sources: Sources::Consume,
+            ..TreeOptions::default()
+        })
+        .unwrap();
+    world.fsck(committed.id);
+    assert!(!world.tree().exists());
+    let inode = fs::metadata(outside).unwrap().ino();
+    let is_object = |path: &PathBuf| fs::metadata(path).unwrap().ino() == inode;
+    assert!(world.object_files().iter().any(is_object));
 }
 
 #[test]

@@ -86,8 +86,22 @@ impl Read for FileObject {
     }
 }
 
+/// Reads a [`FileObject`] with errors that do not name it.
+pub(crate) struct Unnamed<'o>(&'o mut FileObject);
+
+impl Read for Unnamed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read_bytes(buffer)
+    }
+}
+
 impl FileObject {
-    /// As [`Read::read`], with errors for those who name the object themselves.
+    /// The content, for those who name the object in errors themselves.
+    pub(crate) fn unnamed(&mut self) -> Unnamed<'_> {
+        Unnamed(self)
+    }
+
+    /// As [`Read::read`], with errors that do not name the object.
     pub(crate) fn read_bytes(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if buffer.is_empty() {
             return Ok(0);

@@ -10,6 +10,9 @@ mod verify;
 
 pub use content::FileObject;
 
+/// The most bytes of xattrs, names and values together, that one inode may have.
+pub const MAX_XATTRS: usize = 1 << 20;
+
 pub(crate) use import::check_bare_user_only;
 pub use import::{ImportOptions, Imported, Importer, Trust};
 pub(crate) use physical::{USER_META_XATTR, physical_mode};

@@ -9,14 +9,12 @@ use ostler_format::{
 };
 use ostler_fs::{Dir, FileType, Trusted};
 
+use super::MAX_XATTRS;
 use super::content::FileObject;
 use super::physical::USER_META_XATTR;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::repo::Repo;
-
-/// The most bytes of xattrs that one inode may have.
-const MAX_XATTRS: usize = 1 << 20;
 
 /// The longest symlink target that is read.
 const MAX_SYMLINK_TARGET: u64 = 4096;

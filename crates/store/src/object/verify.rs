@@ -80,25 +80,19 @@ impl<'r> ObjectVerifier<'r> {
     fn verify_content(&mut self, id: FileId) -> Result<u64, StoreError> {
         let name = ObjectName::from(id);
         let mut object = self.repo.open_file_object(id)?;
-        let mut hasher = object
+        let hasher = object
             .header
             .hasher()
             .map_err(|source| StoreError::Malformed { name, source })?;
-        loop {
-            match object.read_bytes(&mut self.buffer) {
-                Ok(0) => break,
-                Ok(got) => hasher.update(&self.buffer[..got]),
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(error) if is_damage(&error) || error.raw_os_error() == Some(EIO) => {
-                    return Err(StoreError::Damaged {
-                        name,
-                        reason: error.to_string(),
-                    });
-                }
-                Err(error) => return Err(StoreError::io(name.to_string(), error)),
-            }
-        }
-        let actual = hasher.finish();
+        let (actual, _) = hasher
+            .finish_with(&mut object.unnamed(), &mut self.buffer)
+            .map_err(|error| match is_damage(&error) || error.raw_os_error() == Some(EIO) {
+                true => StoreError::Damaged {
+                    name,
+                    reason: error.to_string(),
+                },
+                false => StoreError::io(name.to_string(), error),
+            })?;
         if actual != name.checksum {
             return Err(StoreError::ChecksumMismatch { name, actual });
         }

@@ -8,12 +8,11 @@ use ostler_fs::{Dir, FileType, Metadata, file, xattr};
 
 use super::Staged;
 use crate::error::StoreError;
+use crate::object::MAX_XATTRS;
 use crate::transaction::{ContentFile, Hashing, Transaction};
 
 /// How many places of one object are looked at.
 const MAX_PLACES: usize = 8;
-/// The most bytes of xattrs that one file may have.
-const MAX_XATTRS: usize = 1 << 20;
 const BUFFER: usize = 128 * 1024;
 
 /// Stages those of `names` that are files or symlinks of the tree and still as they were committed.

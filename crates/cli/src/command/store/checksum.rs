@@ -1,11 +1,11 @@
 //! `checksum`: what a file's object would be called.
 
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use ostler_format::{Checksum as ObjectChecksum, DirMeta, FileHeader, Xattrs};
 use ostler_fs::{Access, Dir, FileType, xattr};
+use ostler_store::object::MAX_XATTRS;
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -21,9 +21,6 @@ pub(crate) struct Checksum {
     #[arg(value_name = "PATH", required = true)]
     pub(crate) path: PathBuf,
 }
-
-/// The most bytes of xattrs that one file may have.
-const MAX_XATTRS: usize = 1 << 20;
 
 impl Verb for Checksum {
     const NAME: &'static str = "checksum";
@@ -88,14 +85,10 @@ fn of_path(path: &Path, with: WithXattrs) -> anyhow::Result<ObjectChecksum> {
             if with == WithXattrs::Yes {
                 header.xattrs = Xattrs::from_pairs(xattr::all(&file, MAX_XATTRS)?)?;
             }
-            let mut hasher = header.hasher()?;
-            let mut buffer = vec![0; 128 << 10];
-            loop {
-                match file.read(&mut buffer)? {
-                    0 => return Ok(hasher.finish()),
-                    length => hasher.update(&buffer[..length]),
-                }
-            }
+            let (checksum, _) = header
+                .hasher()?
+                .finish_with(&mut file, &mut vec![0; 128 << 10])?;
+            Ok(checksum)
         }
         _ => bail!("it is neither a file, a symlink nor a directory"),
     }

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::time::SystemTime;
 
-use ostler_format::{FileHeader, FileId, Hasher, ObjectName, Xattrs};
+use ostler_format::{FileHeader, FileId, ObjectName, Xattrs};
 use ostler_fs::{Dir, Metadata, Writers, file, xattr};
 
 use super::super::error::TreeError;
@@ -14,10 +14,9 @@ use super::Scan;
 use super::entry::{Entry, SourceDir};
 use crate::error::StoreError;
 use crate::mode::RepoMode;
+use crate::object::MAX_XATTRS;
 use crate::transaction::{Adoption, SMALL_CONTENT, Scratch};
 
-/// The most bytes of xattrs that one inode may have.
-pub(super) const MAX_XATTRS: usize = 1 << 20;
 /// What a large file is read by.
 const CHUNK_BYTES: usize = 256 << 10;
 
@@ -104,8 +103,9 @@ impl<'s> Reader<'s> {
 
     /// Whether the file itself can become the object.
     ///
-    /// It must already be what the repository's mode makes of the header, have no other name, and nobody may be able to
-    /// change it through a descriptor or mapping.
+    /// It must already be what the repository's mode makes of the header, and nobody may be able to change it through a
+    /// descriptor or mapping. Other names that it has are no obstacle, as they are none for ostree: who asks to consume
+    /// a tree answers for them.
     fn can_adopt(
         &self,
         file: &File,
@@ -113,7 +113,7 @@ impl<'s> Reader<'s> {
         entry: &Entry,
         header: &FileHeader,
     ) -> Result<bool, TreeError> {
-        if !self.scan.consume || stat.nlink != 1 {
+        if !self.scan.consume {
             return Ok(false);
         }
         let fits = match self.scan.transaction.repo().mode() {
@@ -170,18 +170,9 @@ impl<'s> Reader<'s> {
     }
 
     fn hash(&mut self, file: &File, header: &FileHeader) -> Result<(FileId, u64), TreeError> {
-        let mut hasher: Hasher = header.hasher()?;
-        let mut size = 0;
-        loop {
-            match read_some(file, &mut self.content)? {
-                0 => break,
-                got => {
-                    hasher.update(&self.content[..got]);
-                    size += got as u64;
-                }
-            }
-        }
-        Ok((hasher.finish().into(), size))
+        let hashed = header.hasher()?.finish_with(&mut &*file, &mut self.content);
+        let (checksum, size) = hashed.map_err(read_error)?;
+        Ok((checksum.into(), size))
     }
 
     /// Makes a record if the file cannot have changed while it was read, and cannot change unseen.

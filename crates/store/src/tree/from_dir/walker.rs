@@ -1,22 +1,23 @@
 //! Lists the source and decides what becomes of each entry.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use crossbeam_channel::TrySendError;
-use ostler_format::{DirMeta, DirMetaId, ObjectKind, ObjectName, S_IFDIR, S_IFMT, S_IFREG, Xattrs};
+use ostler_format::{DirMeta, DirMetaId, S_IFDIR, S_IFMT, S_IFREG, Xattrs};
 use ostler_fs::{Dir, Entries, EntryRef, FileType, MAX_DEPTH, Metadata, xattr};
 
 use super::super::error::TreeError;
 use super::super::index::{Index, Records};
+use super::super::metas::MetaCache;
 use super::super::modifier::{Attributes, Modifier, XattrRule};
 use super::super::mutable::{MutableTree, NodeId};
 use super::consume::ConsumeLog;
 use super::entry::{Batch, Entry, Known, SourceDir};
 use super::learn::Learnt;
-use super::read::{MAX_XATTRS, committed_xattrs};
+use super::read::committed_xattrs;
 use super::{Answers, BATCH_FILES, Queues, Shared, Target};
 use crate::mode::RepoMode;
+use crate::object::MAX_XATTRS;
 use crate::progress::{Event, Phase, Sink};
 use crate::transaction::SMALL_CONTENT;
 
@@ -32,8 +33,7 @@ struct Walker<'w, 's> {
     tree: &'w mut MutableTree,
     modifier: &'w mut Modifier,
     learnt: Learnt,
-    /// Ids of directories' metadata by their bytes: most directories share one of a few.
-    metas: HashMap<Vec<u8>, DirMetaId>,
+    metas: MetaCache,
     files: u64,
     bytes: u64,
 }
@@ -65,7 +65,7 @@ pub(super) fn walk<'w>(
         tree: target.tree,
         modifier: target.modifier,
         learnt: Learnt::new(index, log),
-        metas: HashMap::new(),
+        metas: MetaCache::default(),
         files: 0,
         bytes: 0,
     };
@@ -292,19 +292,8 @@ impl Walker<'_, '_> {
             mode: S_IFDIR | (attributes.mode & !S_IFMT),
             xattrs,
         };
-        let bytes = meta.to_bytes().map_err(unwritable)?;
-        if let Some(id) = self.metas.get(&bytes) {
-            scan.transaction.count_known_metadata();
-            return Ok(*id);
-        }
-        let checksum = scan
-            .transaction
-            .write_metadata(ObjectKind::DirMeta, &bytes)?;
-        if let Some(sizes) = scan.sizes {
-            sizes.metadata(ObjectName::new(checksum, ObjectKind::DirMeta), bytes.len());
-        }
-        self.metas.insert(bytes, checksum.into());
-        Ok(checksum.into())
+        self.metas
+            .write(scan.transaction, scan.sizes, &meta, unwritable)
     }
 
     /// Queues a large file ahead of the others; gives it back if it is none, or that queue is full.

@@ -14,7 +14,8 @@ use super::super::mutable::{MutableTree, NodeId};
 use super::Shared;
 use super::entry::{Batch, Entry, Known, SourceDir};
 use super::learn::Learnt;
-use super::read::{MAX_XATTRS, Reader, committed_xattrs};
+use super::read::{Reader, committed_xattrs};
+use crate::object::MAX_XATTRS;
 use crate::progress::{Event, Phase};
 use crate::transaction::Transaction;
 
