@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::path::Path;
 
-use rustix::fs::{Advice, Gid, Timespec, Timestamps, Uid};
+use rustix::fs::{Advice, Gid, Mode, OFlags, Timespec, Timestamps, Uid};
 use rustix::io::Errno;
 
 use crate::dir::{mode_bits, shown_path};
@@ -26,6 +27,15 @@ pub fn metadata(fd: impl AsFd) -> Result<Metadata> {
         rustix::fs::statx(&fd, c"", Metadata::AT_FD, Metadata::MASK)
     })
     .map(Metadata::from)
+}
+
+/// Opens what a person named to be read from start to end: symlinks are followed, and it may be a pipe.
+pub fn open_stream(path: impl AsRef<Path>) -> Result<File> {
+    let path = path.as_ref();
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY;
+    rustix::fs::open(path, flags, Mode::empty())
+        .map(File::from)
+        .map_err(|errno| FsError::new("open", path, errno))
 }
 
 /// Sets permission, set-id and sticky bits exactly.

@@ -1,4 +1,4 @@
-//! The verb `commit`: a new commit of directories and other commits, and the branch that moves to it.
+//! The verb `commit`: a new commit of directories, archives and other commits, and the branch that moves to it.
 //!
 //! # Metadata
 //! Keys come in libostree's order: strings, values, keys kept from the parent, `ostree.ref-binding` (sorted, with
@@ -17,7 +17,7 @@ use crate::refs::RefKey;
 use crate::repo::Repo;
 use crate::sign::{self, SignError, Signer};
 use crate::transaction::{Transaction, TransactionOptions, TransactionStats};
-use crate::tree::{BuiltTree, TreeBuilder, TreeError, TreeOptions};
+use crate::tree::{ArchiveSource, BuiltTree, TreeBuilder, TreeError, TreeOptions};
 
 /// Metadata key that marks a commit with a kernel, `b`.
 pub const BOOTABLE: &str = "ostree.bootable";
@@ -29,6 +29,8 @@ pub const LINUX: &str = "ostree.linux";
 pub enum Source {
     /// A directory on disk.
     Dir(PathBuf),
+    /// A tar or cpio archive.
+    Archive(ArchiveSource),
     /// A commit's tree.
     Commit(CommitId),
 }
@@ -286,6 +288,7 @@ fn build_tree(
     for source in &request.sources {
         match source {
             Source::Dir(path) => builder.overlay_dir(path)?,
+            Source::Archive(from) => builder.overlay_archive(from)?,
             Source::Commit(id) => builder.overlay_commit(*id)?,
         }
     }

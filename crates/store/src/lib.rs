@@ -15,6 +15,7 @@
 //! | [`summary`] | the list of refs that a server publishes |
 //! | [`tree`], [`commit`](mod@commit) | trees in the making; a new commit |
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
+//! | [`mod@export`] | a tar from a commit |
 //! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
 //! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
@@ -30,6 +31,7 @@ pub mod config;
 pub mod delta;
 pub mod diff;
 mod error;
+pub mod export;
 pub mod finder;
 pub mod fsck;
 pub mod lock;

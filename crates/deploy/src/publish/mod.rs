@@ -23,7 +23,7 @@ use ostler_format::kargs::KargsError;
 use ostler_format::keyfile::KeyFileError;
 use ostler_format::{RefName, Turn};
 use ostler_fs::{Dir, Durability, FileSystemKind, FsError, Trusted};
-use ostler_store::{RefKey, StoreError};
+use ostler_store::{RefKey, StoreError, TransactionOptions};
 
 use crate::cleanup;
 use crate::deployment::Deployment;
@@ -309,18 +309,21 @@ fn swap_entries(
 }
 
 /// Keeps the commits of the next order alive, before it is active: a prune at any moment must find the refs of what boots.
+///
+/// It is a transaction of the repository, so that what earlier boots left unfinished there goes with each deployment.
 fn write_refs(
     lock: &SysrootLock,
     version: Turn,
     sub: Turn,
     order: &[Deployment],
 ) -> Result<(), PublishError> {
+    let transaction = lock.repo.begin(TransactionOptions::default())?;
     for (index, deployment) in order.iter().enumerate() {
         let name = RefName::new(layout::deployment_ref(version, sub, index))
             .expect("digits and slashes are a ref's name");
-        let key = RefKey::Head(name);
-        lock.repo.set_ref(&key, Some(deployment.id.commit))?;
+        transaction.set_ref(RefKey::Head(name), Some(deployment.id.commit));
     }
+    transaction.commit()?;
     Ok(())
 }
 

@@ -86,13 +86,15 @@ impl<'r> ObjectVerifier<'r> {
             .map_err(|source| StoreError::Malformed { name, source })?;
         let (actual, _) = hasher
             .finish_with(&mut object.unnamed(), &mut self.buffer)
-            .map_err(|error| match is_damage(&error) || error.raw_os_error() == Some(EIO) {
-                true => StoreError::Damaged {
-                    name,
-                    reason: error.to_string(),
+            .map_err(
+                |error| match is_damage(&error) || error.raw_os_error() == Some(EIO) {
+                    true => StoreError::Damaged {
+                        name,
+                        reason: error.to_string(),
+                    },
+                    false => StoreError::io(name.to_string(), error),
                 },
-                false => StoreError::io(name.to_string(), error),
-            })?;
+            )?;
         if actual != name.checksum {
             return Err(StoreError::ChecksumMismatch { name, actual });
         }

@@ -7,6 +7,7 @@ use ostler_format::{CommitId, DirMetaId, DirTreeId, SizeEntry};
 use super::error::TreeError;
 use super::from_commit::{Graft, root_of};
 use super::from_dir::{self, Consumed, Scan, Target};
+use super::from_tar::{self, ArchiveOptions, ArchiveSource, Import};
 use super::hardlinks::HardlinkMap;
 use super::index::IndexUse;
 use super::modifier::{Modifier, XattrRule};
@@ -47,6 +48,8 @@ pub struct TreeOptions {
     pub hardlinks: Hardlinks,
     /// What becomes of source directories.
     pub sources: Sources,
+    /// How archives are placed.
+    pub archives: ArchiveOptions,
     /// Whether unchanged files are recognised.
     pub index: IndexUse,
     /// Whether the sizes of objects are gathered; only an archive has them.
@@ -168,6 +171,23 @@ impl<'t> TreeBuilder<'t> {
         self.consumed
             .extend(from_dir::overlay(&scan, target, path)?);
         Ok(())
+    }
+
+    /// Overlays a tar or cpio archive.
+    ///
+    /// # Errors
+    /// [`TreeError`]; objects that were written stay in the transaction.
+    pub fn overlay_archive(&mut self, from: &ArchiveSource) -> Result<(), TreeError> {
+        let import = Import::new(from_tar::Onto {
+            transaction: self.transaction,
+            sink: self.sink,
+            tree: &mut self.tree,
+            modifier: &mut self.options.modifier,
+            xattrs: self.xattrs,
+            sizes: self.sizes.as_ref(),
+            options: &self.options.archives,
+        });
+        from_tar::overlay(import, from)
     }
 
     /// The tree as it is, for changes by hand.

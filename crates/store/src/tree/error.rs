@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use ostler_fs::FsError;
 
+use super::from_tar::ArchiveTreeError;
 use crate::error::StoreError;
 
 /// A tree that could not be made.
@@ -79,6 +80,14 @@ pub enum TreeError {
         /// The paths.
         paths: Vec<String>,
     },
+    /// An archive cannot be read or placed.
+    #[error("`{}`: {source}", archive.display())]
+    Archive {
+        /// As it was given; `-` is the standard input.
+        archive: PathBuf,
+        /// What is wrong.
+        source: ArchiveTreeError,
+    },
     /// There is no root directory.
     #[error("can't commit an empty tree")]
     Empty,
@@ -98,6 +107,7 @@ impl TreeError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::Store(error) => error.hint(),
+            Self::Archive { source, .. } => source.hint(),
             Self::NotAFile { path, .. } => Some(format!(
                 "remove it, or leave it out: --skip-list with `/{path}`"
             )),

@@ -1,4 +1,4 @@
-//! `commit`: a new commit from directories and other commits.
+//! `commit`: a new commit from directories, archives and other commits.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -8,7 +8,8 @@ use jiff::Zoned;
 use ostler_format::{Checksum, CommitId, Metadata, Refspec, Value};
 use ostler_store::commit::{self, Bindings, CommitRequest, Committed, Parent, Source};
 use ostler_store::tree::{
-    Hardlinks, IndexUse, Modifier, SkipList, Sources, StatOverrides, TreeOptions,
+    ArchiveOptions, ArchiveSource, Hardlinks, IndexUse, Modifier, PathFilter, SkipList, Sources,
+    StatOverrides, TreeOptions,
 };
 use ostler_store::{RefKey, Repo, TransactionOptions};
 
@@ -66,9 +67,25 @@ pub(crate) struct Commit {
     /// Begin with this commit's tree, unmodified
     #[arg(long, value_name = "REV", help_heading = "Sources")]
     pub(crate) base: Option<String>,
-    /// Overlay a directory or a commit (repeatable)
-    #[arg(long, value_name = "dir=PATH or ref=COMMIT", help_heading = "Sources")]
+    /// Overlay a directory, an archive or a commit (repeatable); an archive is tar or cpio, plain or compressed with gzip, xz, zstd
+    /// or bzip2, and `-` is the standard input
+    #[arg(
+        long,
+        value_name = "dir=PATH or tar=TARFILE or ref=COMMIT",
+        help_heading = "Sources"
+    )]
     pub(crate) tree: Vec<String>,
+    /// Make the directories that an archive's entries are in where it does not have them, owned as the entries are
+    #[arg(long, help_heading = "Sources")]
+    pub(crate) tar_autocreate_parents: bool,
+    /// Replace what a regular expression matches in the paths of an archive; `\0` to `\99` are groups
+    #[arg(
+        long,
+        value_name = "REGEX,REPLACEMENT",
+        value_parser = PathFilter::parse,
+        help_heading = "Sources"
+    )]
+    pub(crate) tar_pathname_filter: Option<PathFilter>,
     /// Trust hard links into the repository to be unchanged in content
     #[arg(long, help_heading = "Sources")]
     pub(crate) link_checkout_speedup: bool,
@@ -78,7 +95,8 @@ pub(crate) struct Commit {
     /// Read every file, also those that are known not to have changed since the last commit
     #[arg(long, help_heading = "Sources")]
     pub(crate) no_index: bool,
-    /// Remove the source directories once they are committed
+    /// Remove the source directories once they are committed; their files become objects where that needs no copy, and must not
+    /// be written to by other names that they may have
     #[arg(long, help_heading = "Sources")]
     pub(crate) consume: bool,
     /// Directory to commit (defaults to the current one)
@@ -141,12 +159,6 @@ pub(crate) struct Commit {
     /// Not supported yet
     #[arg(long, value_name = "EPOCH", hide = true)]
     pub(crate) selinux_labeling_epoch: Option<String>,
-    /// Not supported yet
-    #[arg(long, hide = true)]
-    pub(crate) tar_autocreate_parents: bool,
-    /// Not supported yet
-    #[arg(long, value_name = "REGEX,REPLACEMENT", hide = true)]
-    pub(crate) tar_pathname_filter: Option<String>,
     #[command(flatten)]
     pub(crate) signing: SigningOptions,
     /// Not supported yet
@@ -159,7 +171,7 @@ pub(crate) struct Commit {
 
 impl Verb for Commit {
     const NAME: &'static str = "commit";
-    const ABOUT: &'static str = "Make a commit of directories and other commits";
+    const ABOUT: &'static str = "Make a commit of directories, archives and other commits";
     const OPERANDS: &'static str = "[PATH]";
     const EXAMPLES: &'static [Example] = &[
         Example {
@@ -173,6 +185,10 @@ impl Verb for Commit {
         Example {
             call: "commit --repo=repo -b os/extra --base=os/stable --tree=dir=extra",
             says: "lay a directory over an existing commit",
+        },
+        Example {
+            call: "commit --repo=repo -b os/stable --tree=tar=rootfs.tar.zst --tree=dir=extra",
+            says: "commit an archive with a directory laid over it",
         },
         Example {
             call: "commit --repo=repo -b os/stable --consume rootfs",
@@ -216,12 +232,6 @@ impl Commit {
                 "--selinux-labeling-epoch",
                 self.selinux_labeling_epoch.is_some(),
                 LABELS,
-            ),
-            ("--tar-autocreate-parents", self.tar_autocreate_parents, TAR),
-            (
-                "--tar-pathname-filter",
-                self.tar_pathname_filter.is_some(),
-                TAR,
             ),
             (
                 "--generate-composefs-metadata",
@@ -323,7 +333,10 @@ impl Commit {
                 None => bail!("Missing type in tree specification '{tree}'"),
                 Some(("dir", path)) => Ok(Source::Dir(PathBuf::from(path))),
                 Some(("ref", rev)) => Ok(Source::Commit(repo.resolve(rev)?)),
-                Some(("tar", _)) => bail!("--tree=tar= is not supported: {TAR}"),
+                Some(("tar", "-")) => Ok(Source::Archive(ArchiveSource::Stdin)),
+                Some(("tar", path)) => {
+                    Ok(Source::Archive(ArchiveSource::Path(PathBuf::from(path))))
+                }
                 Some((kind, _)) => bail!("Invalid tree type specification '{kind}'"),
             })
             .collect()
@@ -357,6 +370,10 @@ impl Commit {
             sources: match self.consume {
                 true => Sources::Consume,
                 false => Sources::Keep,
+            },
+            archives: ArchiveOptions {
+                create_parents: self.tar_autocreate_parents,
+                filter: self.tar_pathname_filter.clone(),
             },
             index: match self.no_index {
                 true => IndexUse::Never,
@@ -404,7 +421,6 @@ impl Commit {
 }
 
 const LABELS: &str = "this program does not label files from an SELinux policy";
-const TAR: &str = "this program does not read tar archives";
 
 /// Parses a branch; what could be taken for a commit is refused.
 fn parse_branch(text: &str) -> anyhow::Result<RefKey> {

@@ -8,6 +8,7 @@ mod commit_message;
 pub(crate) mod config;
 pub(crate) mod create_usb;
 pub(crate) mod diff;
+pub(crate) mod export;
 pub(crate) mod find_remotes;
 pub(crate) mod fsck;
 mod fsck_report;
@@ -40,6 +41,7 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<config::Config>(),
     verb::<create_usb::CreateUsb>(),
     verb::<diff::Diff>(),
+    verb::<export::Export>(),
     verb::<find_remotes::FindRemotes>(),
     verb::<fsck::Fsck>(),
     verb::<gpg_sign::GpgSign>(),
