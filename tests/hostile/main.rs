@@ -8,6 +8,7 @@
     reason = "this is test code; a panic is its way to report"
 )]
 
+mod archives;
 mod forge;
 mod ground;
 mod links;

@@ -7,6 +7,7 @@
     reason = "this is test code; a panic is its way to report"
 )]
 
+mod archive;
 mod checkout;
 mod collections;
 mod commit;
