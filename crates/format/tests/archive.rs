@@ -97,7 +97,7 @@ fn the_first_header_of_an_export_has_these_bytes() {
     assert_eq!(&tar[..3], b"./\0");
     assert_eq!(&tar[100..124], b"0000755\x000000000\x000000000\0");
     assert_eq!(&tar[124..148], b"00000000000\x0011145401322\0");
-    assert_eq!(&tar[148..157], b"006744\0 5");
+    assert_eq!(&tar[148..157], b"006072\0 5");
     assert_eq!(&tar[257..265], b"ustar  \0");
     assert!(tar[265..].iter().all(|byte| *byte == 0));
 }
