@@ -171,7 +171,8 @@ fn a_database_that_cannot_be_read_is_told_and_the_rest_is_compared() {
     let mut cut = header("x", "1");
     cut.truncate(40);
     let rpmdb = move |tree: &Path| write_rpmdb(tree, std::slice::from_ref(&cut));
-    let cases: [(&dyn Fn(&Path), &str); 4] = [
+    type Writer<'w> = &'w dyn Fn(&Path);
+    let cases: [(Writer<'_>, &str); 4] = [
         (&|tree| write(tree, path, "no database"), "not a database"),
         (&|tree| write(tree, path, ""), "no such table"),
         (&rpmdb, "index"),

@@ -48,7 +48,7 @@ pub(super) fn media(mounts: &MountTable) -> Vec<PathBuf> {
     let is_medium = |mount: &&Mount| {
         let point = &mount.mount_point;
         let beneath = |root: &&str| point.starts_with(root) && point != Path::new(root);
-        MEDIA.iter().any(|root| beneath(root))
+        MEDIA.iter().any(beneath)
             && !SYSTEM_TYPES.contains(&mount.fs_type.as_str())
             // A later mount on the same point covers it.
             && mounts.on(point).is_some_and(|on| on.id == mount.id)

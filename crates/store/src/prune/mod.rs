@@ -119,7 +119,6 @@ pub fn prune(
     let report = sweep::sweep(repo, options, &keep, sink)?;
     if !options.dry_run {
         crate::delta::remove_orphans(repo)?;
-        remove_unknown_summaries(repo)?;
         remove_leftovers(repo)?;
         crate::pull::forget_strangers(repo)?;
     }
@@ -127,27 +126,6 @@ pub fn prune(
         phase: Phase::Prune,
     });
     Ok(report)
-}
-
-/// Removes cached summaries, and their signatures, of remotes that are not configured any more.
-fn remove_unknown_summaries(repo: &Repo) -> Result<(), StoreError> {
-    let Some(cache) = repo.open_dir_optional("tmp/cache/summaries")? else {
-        return Ok(());
-    };
-    let remotes = repo.remotes(repo.remotes_dir(None).as_deref())?;
-    for entry in cache.entries()?.iter() {
-        let Some(name) = entry.str_name() else {
-            continue;
-        };
-        let is_of = |remote: &crate::remote::Remote| {
-            let rest = name.strip_prefix(remote.name.as_str());
-            matches!(rest, Some("" | ".sig"))
-        };
-        if !remotes.iter().any(is_of) {
-            cache.remove_all(name)?;
-        }
-    }
-    Ok(())
 }
 
 fn mark(repo: &Repo, options: &PruneOptions) -> Result<KeepSet, StoreError> {
