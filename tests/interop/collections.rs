@@ -273,6 +273,8 @@ fn what_is_on_a_medium_is_pulled_only_with_the_signature_that_the_remote_asks_fo
     let medium = scratch.join("medium");
     fs::create_dir(&medium).unwrap();
     let write_medium = || {
+        // The real one goes by the summary.
+        source.run("summary", ["-u"]);
         source.run(
             "create-usb",
             [medium.to_str().unwrap(), COLLECTION, "stable"],
