@@ -148,6 +148,12 @@ impl SignError {
             Self::NoKeys { kind } => {
                 format!("name a key, or put one into /etc/ostree/trusted.{kind}.d")
             }
+            Self::NoneOfAnyKind | Self::NoSignatures { .. } => {
+                "the server can sign: `ostler sign`, `ostler gpg-sign`, `ostler summary -u --sign-from-file=PATH`".into()
+            }
+            Self::Refused { .. } => {
+                "the key may have been replaced: ask for the new one".into()
+            }
             Self::OpenPgpRefused { verdicts } => return openpgp::hint(verdicts),
             Self::Gpg { .. } => {
                 "OpenPGP signatures are made by the program `gpg` (Debian: gnupg)".into()

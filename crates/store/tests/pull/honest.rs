@@ -282,44 +282,6 @@ fn a_commit_that_says_it_is_too_large_is_refused_before_its_objects_are_asked_fo
 }
 
 #[test]
-fn a_remote_that_wants_signatures_is_refused_before_it_is_asked() {
-    let root = scratch();
-    let published = Published::new(root.path());
-    let server = Server::honest(&published.path);
-    let mut client = Client::new(root.path(), "client", RepoMode::Bare);
-    client.set_origin(&server.url());
-    for (key, value) in [
-        ("gpg-verify", "true"),
-        ("gpg-verify-summary", "true"),
-        ("sign-verify", "ed25519"),
-        ("sign-verify-summary", "true"),
-    ] {
-        let mut config = client.repo.config().file().clone();
-        config
-            .set_string("remote \"origin\"", "gpg-verify", "false")
-            .unwrap();
-        config.set_string("remote \"origin\"", key, value).unwrap();
-        let mut changed = Client {
-            path: client.path.clone(),
-            repo: ostler_store::Repo::open(&client.path).unwrap(),
-        };
-        changed.repo.write_config(config.clone()).unwrap();
-        let error = changed.pull(&of_main()).unwrap_err();
-        let text = error.to_string();
-        assert!(text.contains("origin") && text.contains(key), "{text}");
-        assert!(
-            error.hint().is_some_and(|hint| hint.contains(key)),
-            "{text}"
-        );
-        config
-            .set_string("remote \"origin\"", key, "false")
-            .unwrap();
-        changed.repo.write_config(config).unwrap();
-    }
-    assert!(server.asked("").is_empty(), "the server was asked");
-}
-
-#[test]
 fn local_caches_are_asked_first_and_a_damaged_one_does_no_harm() {
     let root = scratch();
     let published = Published::new(root.path());

@@ -10,4 +10,5 @@ mod hostile;
 mod local;
 mod metalinks;
 mod server;
+mod signed;
 mod summaries;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use sequoia_openpgp::cert::CertParser;
 use sequoia_openpgp::parse::Parse as _;
-use sequoia_openpgp::serialize::Serialize as _;
+use sequoia_openpgp::serialize::{MarshalInto as _, Serialize as _};
 use sequoia_openpgp::{Cert, Fingerprint, KeyHandle};
 
 use crate::sign::SignError;
@@ -54,7 +54,8 @@ impl Keyring {
                 }
             };
             for cert in parser {
-                match cert {
+                // A certificate that cannot be written again would spoil every keyring that it comes into.
+                match cert.and_then(|cert| cert.to_vec().map(|_| cert)) {
                     Ok(cert) => keyring.add(cert),
                     Err(error) => {
                         first_fault.get_or_insert(error);
