@@ -1,0 +1,192 @@
+//! OpenPGP signatures: each program believes what the other signed, and refuses what the other refuses.
+
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use ostler_tests::{Program, Repo, Scratch, Server};
+
+use crate::both_ways;
+
+/// A home of `gpg` with a key; its agent ends with it.
+struct Keys {
+    homedir: PathBuf,
+    fingerprint: String,
+    /// The public key, in armor.
+    public: PathBuf,
+}
+
+impl Keys {
+    /// Makes a key; `algorithm` is as `gpg --quick-generate-key` names it.
+    fn new(scratch: &Scratch, name: &str, algorithm: &str) -> Self {
+        // Not in the scratch folder: the path of a socket has at most 107 bytes.
+        let homedir = std::env::temp_dir().join(format!("ostler-{}-{name}", std::process::id()));
+        std::fs::create_dir(&homedir).unwrap();
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        std::fs::set_permissions(&homedir, mode).unwrap();
+        let mut keys = Self {
+            homedir,
+            fingerprint: String::new(),
+            public: scratch.join(format!("{name}.asc")),
+        };
+        let user = format!("{name} <{name}@example.org>");
+        keys.gpg(&[
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            &user,
+            algorithm,
+            "sign",
+            "never",
+        ]);
+        let listing = keys.gpg(&["--with-colons", "--list-keys"]);
+        let fingerprint = listing
+            .lines()
+            .find(|line| line.starts_with("fpr"))
+            .unwrap();
+        keys.fingerprint = fingerprint.split(':').nth(9).unwrap().to_owned();
+        std::fs::write(&keys.public, keys.gpg(&["--armor", "--export"])).unwrap();
+        keys
+    }
+
+    fn gpg(&self, arguments: &[&str]) -> String {
+        let output = Command::new("gpg")
+            .args(["--batch", "--quiet", "--homedir"])
+            .arg(&self.homedir)
+            .args(arguments)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "gpg {arguments:?}: {error}");
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    fn sign_options(&self) -> [String; 2] {
+        [
+            format!("--gpg-sign={}", self.fingerprint),
+            format!("--gpg-homedir={}", self.homedir.display()),
+        ]
+    }
+}
+
+impl Drop for Keys {
+    fn drop(&mut self) {
+        let _ = Command::new("gpgconf")
+            .arg("--homedir")
+            .arg(&self.homedir)
+            .args(["--kill", "all"])
+            .status();
+        let _ = std::fs::remove_dir_all(&self.homedir);
+    }
+}
+
+fn published(maker: &Program, scratch: &Scratch, keys: &Keys) -> (Repo, String) {
+    let repo = maker.init_quick(&scratch.join("published"), "archive");
+    let tree = scratch.join("tree");
+    std::fs::create_dir_all(&tree).unwrap();
+    std::fs::write(tree.join("file"), "content\n").unwrap();
+    let [sign, homedir] = keys.sign_options();
+    let id = repo.commit("main", &tree, &[&sign, &homedir]);
+    repo.run("summary", ["-u", &sign, &homedir]);
+    (repo, id)
+}
+
+fn asking(user: &Program, scratch: &Scratch, name: &str, url: &str, keys: &Keys) -> Repo {
+    let repo = user.init_quick(&scratch.join(name), "archive");
+    let import = format!("--gpg-import={}", keys.public.display());
+    let said = repo.run(
+        "remote add",
+        ["--set=gpg-verify-summary=true", &import, "origin", url],
+    );
+    assert!(
+        said.contains("Imported 1 GPG key to remote \"origin\""),
+        "{said}"
+    );
+    repo
+}
+
+#[test]
+fn each_believes_commits_and_summaries_that_the_other_signed() {
+    for algorithm in ["rsa2048", "ed25519"] {
+        for (maker, user) in both_ways() {
+            let scratch = Scratch::new();
+            let keys = Keys::new(
+                &scratch,
+                &format!("{}-{algorithm}", maker.name()),
+                algorithm,
+            );
+            let (repo, id) = published(&maker, &scratch, &keys);
+            let server = Server::start(&maker, repo.path());
+            let pulled = asking(&user, &scratch, "pulled", &server.url(), &keys);
+            pulled.run("pull", ["origin", "main"]);
+            assert_eq!(pulled.rev_parse("origin:main"), id, "{algorithm}");
+            let shown = [&maker, &user].map(|program| {
+                let pulled = pulled.with(program);
+                pulled.run("show", ["--gpg-verify-remote=origin", "origin:main"])
+            });
+            assert_eq!(
+                shown[0], shown[1],
+                "{algorithm}: both say the same of the signature"
+            );
+            assert!(shown[0].contains("Found 1 signature:"), "{}", shown[0]);
+            assert!(shown[0].contains("Good signature from"), "{}", shown[0]);
+            let listed = [&maker, &user]
+                .map(|program| pulled.with(program).run("remote gpg-list-keys", ["origin"]));
+            assert_eq!(listed[0], listed[1], "{algorithm}");
+        }
+    }
+}
+
+#[test]
+fn each_refuses_what_a_stranger_signed_and_what_nobody_did() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let keys = Keys::new(&scratch, &format!("{}-own", user.name()), "ed25519");
+        let stranger = Keys::new(&scratch, &format!("{}-stranger", user.name()), "ed25519");
+        let (repo, id) = published(&maker, &scratch, &stranger);
+        let server = Server::start(&maker, repo.path());
+        let pulled = asking(&user, &scratch, "pulled", &server.url(), &keys);
+        let error = pulled.fail("pull", ["origin", "main"]);
+        assert!(
+            error.contains("public key not found"),
+            "{}: {error}",
+            user.name()
+        );
+        let [sign, homedir] = keys.sign_options();
+        repo.run("summary", ["-u", &sign, &homedir]);
+        let error = pulled.fail("pull", ["origin", "main"]);
+        assert!(
+            error.contains(&id) && error.contains("public key not found"),
+            "{error}"
+        );
+        // The real one finds signatures by keys in its global keyring alone.
+        let ours = repo.with(&Program::ostler());
+        ours.run("gpg-sign", ["--delete", &id, &stranger.fingerprint]);
+        let error = pulled.fail("pull", ["origin", "main"]);
+        assert!(
+            error.contains("no signatures found"),
+            "{}: {error}",
+            user.name()
+        );
+        repo.run("gpg-sign", [&homedir, &id, &keys.fingerprint]);
+        pulled.run("pull", ["origin", "main"]);
+        assert_eq!(pulled.rev_parse("origin:main"), id);
+    }
+}
+
+#[test]
+fn a_signature_that_is_taken_away_is_gone_for_both() {
+    for maker in [Program::ostree(), Program::ostler()] {
+        let scratch = Scratch::new();
+        let keys = Keys::new(&scratch, &format!("{}-gone", maker.name()), "ed25519");
+        let (repo, id) = published(&maker, &scratch, &keys);
+        let ours = repo.with(&Program::ostler());
+        let id_end = &keys.fingerprint[keys.fingerprint.len() - 8..];
+        let deleted = ours.run("gpg-sign", ["--delete", &id, id_end]);
+        assert_eq!(deleted.trim(), "Signatures deleted: 1");
+        for program in [Program::ostree(), Program::ostler()] {
+            let shown = repo.with(&program).run("show", ["main"]);
+            assert!(!shown.contains("Found"), "{shown}");
+        }
+    }
+}
