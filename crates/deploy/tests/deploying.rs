@@ -98,6 +98,34 @@ fn conflicts_in_etc_are_kept_for_status_and_the_real_ostree_does_not_mind() {
 }
 
 #[test]
+fn a_commit_without_the_signatures_that_its_remote_asks_for_is_not_deployed() {
+    let fixture = Fixture::new();
+    deploy_newest(&fixture);
+    fixture.ostree(&[
+        "--repo=sysroot/ostree/repo",
+        "config",
+        "set",
+        "remote \"o\".gpg-verify",
+        "true",
+    ]);
+    // What is deployed was taken before anybody asked: it can still be deployed anew, with other arguments say.
+    deploy_newest(&fixture);
+    fixture.write("usr/etc/a", "new default");
+    fixture.commit("2");
+    fixture.ostree(&[
+        "--repo=sysroot/ostree/repo",
+        "pull-local",
+        "--remote=o",
+        "repo",
+    ]);
+    let before = fixture.listing("sysroot/ostree/deploy");
+    let error = try_deploy(&fixture, &options()).unwrap_err();
+    assert!(matches!(error, DeployError::Signature(_)), "{error}");
+    assert!(error.to_string().contains("no signatures found"), "{error}");
+    assert_eq!(fixture.listing("sysroot/ostree/deploy"), before);
+}
+
+#[test]
 fn a_commit_without_a_kernel_is_refused_and_nothing_is_changed() {
     let fixture = Fixture::new();
     deploy_newest(&fixture);

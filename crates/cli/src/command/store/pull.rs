@@ -158,6 +158,12 @@ impl Verb for Pull {
         let report = pull::pull(&repo, &remote, &options, &*sink)?;
         drop(sink);
         context.printer.line(text::pull::describe(&report))?;
+        // Programs that read what `ostree pull` prints know of one line.
+        if context.printer.out_is_terminal() {
+            for message in report.verified.iter().flat_map(|commit| &commit.messages) {
+                context.printer.note(message.trim_end());
+            }
+        }
         Ok(Exit::Done)
     }
 }
