@@ -120,6 +120,10 @@ pub fn pull(
                 let signature = source
                     .dir()
                     .read_optional("summary.sig", crate::summary::MAX_SUMMARY_SIZE)?;
+                if let Some(summary) = &summary {
+                    // It may have been replaced since its refs were looked up.
+                    verifier.summary(summary, signature.as_deref())?;
+                }
                 mirror_summary(repo, summary.as_deref(), signature.as_deref())?;
             }
             Ok(report)
