@@ -6,7 +6,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::thread::{self, Scope};
-use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ostler_format::{
@@ -17,6 +16,7 @@ use ostler_http::{Batch, FetchError, FetchFault, Priority, Request};
 
 use super::error::PullError;
 use super::import_pool::{ImportPool, OnImport};
+use super::meter::{Progress, TICK};
 use super::origin::{Origin, OriginConfig};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
@@ -25,7 +25,7 @@ use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::object::{ImportOptions, Imported, Importer, Trust};
-use crate::progress::{Event, Phase, Sink};
+use crate::progress::Sink;
 use crate::repo::Repo;
 use crate::transaction::Transaction;
 
@@ -35,8 +35,6 @@ const CONTENT_QUEUED: usize = 256;
 const METADATA_QUEUED: usize = 1024;
 /// Objects that are looked for here before what has arrived is taken.
 const CHECKS_AT_ONCE: usize = 512;
-/// The longest time between two looks at the progress.
-const TICK: Duration = Duration::from_millis(100);
 
 /// What came.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -556,53 +554,5 @@ pub(crate) fn object_error(name: ObjectName, error: FetchError) -> PullError {
             attempts,
             fault,
         },
-    }
-}
-
-/// What the sink is told, and when.
-struct Progress<'f> {
-    sink: &'f dyn Sink,
-    objects: u64,
-    bytes: u64,
-    total: (u64, u64),
-    told: Instant,
-}
-
-impl<'f> Progress<'f> {
-    fn new(sink: &'f dyn Sink) -> Self {
-        Self {
-            sink,
-            objects: 0,
-            bytes: 0,
-            total: (0, 0),
-            told: Instant::now(),
-        }
-    }
-
-    fn advance(&mut self, objects: u64) {
-        self.objects += objects;
-    }
-
-    /// Tells what has changed, if it is time.
-    fn tell(&mut self, session: &Session<'_>, bytes: u64) {
-        if self.told.elapsed() < TICK {
-            return;
-        }
-        self.told = Instant::now();
-        let total = (session.plan.named(), session.download_bytes());
-        if total != self.total {
-            self.total = total;
-            self.sink.event(Event::Total {
-                phase: Phase::Pull,
-                objects: total.0,
-                bytes: total.1,
-            });
-        }
-        self.sink.event(Event::Advance {
-            phase: Phase::Pull,
-            objects: std::mem::take(&mut self.objects),
-            bytes: bytes - self.bytes,
-        });
-        self.bytes = bytes;
     }
 }

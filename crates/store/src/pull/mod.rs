@@ -15,6 +15,7 @@ mod fetch;
 mod import_pool;
 mod local;
 mod metalink;
+mod meter;
 mod objects;
 mod options;
 mod origin;
