@@ -216,6 +216,16 @@ impl Staging {
     }
 }
 
+/// A transaction that ends without its objects published leaves them to the next one, which makes the lock file anew.
+impl Drop for Staging {
+    fn drop(&mut self) {
+        // The lock is held until the fields are dropped; without a directory the file may be another's already.
+        if self.tmp.exists(&self.name).unwrap_or(false) {
+            let _ = self.tmp.unlink_optional(lock_name(&self.name));
+        }
+    }
+}
+
 /// Takes the lock of a staging directory; `None` if a process has it, or removed it meanwhile.
 fn try_lock(tmp: &Dir, staging: &str) -> Result<Option<FileLock>, StoreError> {
     let name = lock_name(staging);
