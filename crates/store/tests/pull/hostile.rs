@@ -113,7 +113,7 @@ fn a_length_that_is_a_lie_is_refused() {
     });
     lied_to(large, |bytes| Answer::Body([bytes, vec![0; 3]].concat()));
     let text = lied_to(root_tree, |bytes| Answer::Announced(200 << 20, bytes));
-    assert!(text.contains("limit"), "{text}");
+    assert!(text.contains("maximum size of 134217728"), "{text}");
 }
 
 #[test]
