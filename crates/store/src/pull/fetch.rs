@@ -14,6 +14,7 @@ use ostler_format::{
 };
 use ostler_http::{Batch, FetchError, FetchFault, Priority, Request};
 
+use super::awaited::{Awaited, Detached};
 use super::error::PullError;
 use super::import_pool::{ImportPool, OnImport};
 use super::meter::{Progress, TICK};
@@ -60,32 +61,6 @@ enum Message {
     Metadata(ObjectName, Result<MetadataSink, FetchError>),
     Content(FileId, Result<(), FetchError>),
     Cached(FileId, Result<Imported, StoreError>),
-}
-
-/// A commit of which a part is still awaited.
-struct Awaited {
-    turn: Turn,
-    presence: Presence,
-    bytes: Option<Vec<u8>>,
-    /// The detached metadata, once the server has answered.
-    detached: Option<Detached>,
-}
-
-/// What the server has beside a commit.
-enum Detached {
-    Nothing,
-    Bytes(Vec<u8>),
-    /// Something that is no metadata, and is not taken.
-    Malformed(Vec<u8>),
-}
-
-impl Detached {
-    fn bytes(&self) -> Option<&[u8]> {
-        match self {
-            Self::Nothing => None,
-            Self::Bytes(bytes) | Self::Malformed(bytes) => Some(bytes),
-        }
-    }
 }
 
 /// Fetches what the session asks for.

@@ -9,6 +9,7 @@
 //! A pull that is killed or fails leaves the refs as they were. What it had fetched is staged, and the next pull of the
 //! same boot uses it; commits that are here in part are marked, and their trees are walked again.
 
+mod awaited;
 mod check;
 mod error;
 mod fetch;
