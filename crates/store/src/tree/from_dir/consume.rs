@@ -3,7 +3,9 @@
 //! Nothing is removed before the commit is durable: a crash leaves the source whole, or the commit made and the source
 //! partly removed, never less than the two together had. What has changed since it was read stays.
 
+use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
 use ostler_fs::{Dir, Metadata, Timestamp};
@@ -83,33 +85,32 @@ impl Consumed {
     /// # Errors
     /// [`TreeError::Store`] if something cannot be removed; a second commit of the source goes on.
     pub fn remove(self) -> Result<u64, TreeError> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let share = self.dirs.len().div_ceil(threads).max(1);
-        let kept = thread::scope(|scope| {
-            let workers: Vec<_> = self
-                .dirs
-                .chunks(share)
-                .map(|dirs| scope.spawn(|| self.remove_files(dirs)))
-                .collect();
-            let mut kept = 0;
-            for worker in workers {
-                kept += worker.join().expect("removing a file does not panic")?;
-            }
-            Ok::<u64, TreeError>(kept)
+        let files: Vec<_> = self
+            .dirs
+            .iter()
+            .filter(|dir| !dir.files.is_empty())
+            .collect();
+        let kept = AtomicU64::new(0);
+        in_parallel(&files, |dir| {
+            kept.fetch_add(self.remove_files(dir)?, Ordering::Relaxed);
+            Ok(())
         })?;
         for path in &self.left_out {
-            let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+            let (parent, name) = split(path);
             if !name.is_empty() {
                 self.open(parent)?.remove_all(name)?;
             }
         }
-        // Backwards: each directory comes before what is in it.
-        for dir in self.dirs.iter().rev().filter(|dir| !dir.path.is_empty()) {
-            let (parent, name) = dir.path.rsplit_once('/').unwrap_or(("", &dir.path));
-            remove_if_empty(&self.open(parent)?, name)?;
+        for parents in self.parents_by_depth() {
+            in_parallel(&parents, |(parent, names)| {
+                let parent = self.open(parent)?;
+                names
+                    .iter()
+                    .try_for_each(|name| remove_if_empty(&parent, *name))
+            })?;
         }
         self.remove_root()?;
-        Ok(kept)
+        Ok(kept.into_inner())
     }
 
     fn open(&self, path: &str) -> Result<Dir, TreeError> {
@@ -118,16 +119,29 @@ impl Consumed {
             .open_dir_beneath(if path.is_empty() { "." } else { path })?)
     }
 
-    fn remove_files(&self, dirs: &[ConsumedDir]) -> Result<u64, TreeError> {
+    /// Directories with the names of those in them, the deepest first; what has one depth can be done at once.
+    fn parents_by_depth(&self) -> Vec<Vec<(&str, Vec<&str>)>> {
+        let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
+        for dir in self.dirs.iter().filter(|dir| !dir.path.is_empty()) {
+            let (parent, name) = split(&dir.path);
+            names.entry(parent).or_default().push(name);
+        }
+        let mut depths: BTreeMap<usize, Vec<_>> = BTreeMap::new();
+        for (parent, names) in names {
+            let depth = parent.split('/').filter(|part| !part.is_empty()).count();
+            depths.entry(depth).or_default().push((parent, names));
+        }
+        depths.into_values().rev().collect()
+    }
+
+    fn remove_files(&self, consumed: &ConsumedDir) -> Result<u64, TreeError> {
         let mut kept = 0;
-        for consumed in dirs.iter().filter(|dir| !dir.files.is_empty()) {
-            let dir = self.open(&consumed.path)?;
-            for file in &consumed.files {
-                match dir.metadata_optional(&*file.name)? {
-                    Some(stat) if file.is(&stat) => dir.unlink(&*file.name)?,
-                    Some(_) => kept += 1,
-                    None => {}
-                }
+        let dir = self.open(&consumed.path)?;
+        for file in &consumed.files {
+            match dir.metadata_optional(&*file.name)? {
+                Some(stat) if file.is(&stat) => dir.unlink(&*file.name)?,
+                Some(_) => kept += 1,
+                None => {}
             }
         }
         Ok(kept)
@@ -157,6 +171,35 @@ impl ConsumedFile {
             && self.size == stat.size
             && (self.mtime == stat.mtime || stat.mtime == reset)
     }
+}
+
+/// The parent (empty for the root) and the last name of a path.
+fn split(path: &str) -> (&str, &str) {
+    path.rsplit_once('/').unwrap_or(("", path))
+}
+
+/// Does `work` for each item on all processors; the first error ends it.
+fn in_parallel<T: Sync>(
+    items: &[T],
+    work: impl Fn(&T) -> Result<(), TreeError> + Sync,
+) -> Result<(), TreeError> {
+    let next = AtomicUsize::new(0);
+    let take = || -> Result<(), TreeError> {
+        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
+            work(item).inspect_err(|_| next.store(items.len(), Ordering::Relaxed))?;
+        }
+        Ok(())
+    };
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    thread::scope(|scope| {
+        let others: Vec<_> = (1..threads.min(items.len()))
+            .map(|_| scope.spawn(take))
+            .collect();
+        let own = take();
+        others.into_iter().fold(own, |result, other| {
+            result.and(other.join().expect("removing a file does not panic"))
+        })
+    })
 }
 
 fn remove_if_empty(parent: &Dir, name: impl ostler_fs::Name) -> Result<(), TreeError> {
