@@ -5,7 +5,8 @@ use std::io::Read;
 
 use ostler_format::{FileHeader, FileId, Hasher, ObjectName};
 use ostler_fs::{
-    Dir, HardLink, LinkOutcome, LinkPolicy, TempFile, Trusted, copy, file, unique_name, xattr,
+    Dir, HardLink, LinkOutcome, LinkPolicy, Metadata, TempFile, Trusted, copy, file, unique_name,
+    xattr,
 };
 
 use super::directory::Work;
@@ -94,12 +95,14 @@ impl Work<'_> {
         if repo.mode() == RepoMode::BareUserOnly && stat.mode & 0o400 == 0 {
             return Ok(Some(Placed::NeedsCopy("")));
         }
-        if repo.mode() == RepoMode::BareUser && self.is_symlink_object(repo, object)? {
+        if repo.mode() == RepoMode::BareUser && is_symlink_object(repo, object, &stat)? {
             return Ok(Some(Placed::NeedsCopy("")));
         }
         match repo.objects().hard_link_optional(object, dir, name)? {
             HardLink::Linked => {}
-            HardLink::AlreadyExists => self.resolve_existing(repo, object, dir, path, name, id)?,
+            HardLink::AlreadyExists => {
+                self.resolve_existing(repo, (object, &stat), dir, path, name, id)?
+            }
             HardLink::TooManyLinks => {
                 return Ok(Some(Placed::NeedsCopy(
                     "its inode has as many links as the file system allows",
@@ -118,33 +121,18 @@ impl Work<'_> {
         Ok(Some(Placed::Linked))
     }
 
-    /// A symlink of a `bare-user` repository is a regular file there.
-    fn is_symlink_object(&self, repo: &Repo, object: Trusted<&str>) -> Result<bool, CheckoutError> {
-        let stat = repo.objects().metadata(object)?;
-        // Symlink objects are always 0644 and short; only then is the xattr worth reading.
-        if stat.permissions() != 0o644 || stat.size > 4096 {
-            return Ok(false);
-        }
-        let value = repo
-            .objects()
-            .xattr(object, crate::object::USER_META_XATTR, 1 << 20)?;
-        Ok(value.is_some_and(|value| {
-            FileHeader::parse_user_meta(&value).is_ok_and(|header| header.is_symlink())
-        }))
-    }
-
     /// The name is taken: replaces it, or checks that it is the same, or refuses.
     fn resolve_existing(
         &self,
         repo: &Repo,
-        object: Trusted<&str>,
+        (object, stat): (Trusted<&str>, &Metadata),
         dir: &Dir,
         path: &str,
         name: &str,
         id: FileId,
     ) -> Result<(), CheckoutError> {
         let existing = dir.metadata(name)?;
-        if repo.objects().metadata(object)?.dev_ino() == existing.dev_ino() {
+        if stat.dev_ino() == existing.dev_ino() {
             return Ok(());
         }
         match self.options.overwrite {
@@ -372,6 +360,24 @@ fn write_content(mut object: FileObject, to: &mut File) -> Result<(), CheckoutEr
         }
         std::io::Write::write_all(to, &buffer[..got]).map_err(error)?;
     }
+}
+
+/// Whether an object of a `bare-user` repository, a regular file there, stands for a symlink.
+fn is_symlink_object(
+    repo: &Repo,
+    object: Trusted<&str>,
+    stat: &Metadata,
+) -> Result<bool, CheckoutError> {
+    // Symlink objects are always 0644 and short; only then is the xattr worth reading.
+    if stat.permissions() != 0o644 || stat.size > 4096 {
+        return Ok(false);
+    }
+    let value = repo
+        .objects()
+        .xattr(object, crate::object::USER_META_XATTR, 1 << 20)?;
+    Ok(value.is_some_and(|value| {
+        FileHeader::parse_user_meta(&value).is_ok_and(|header| header.is_symlink())
+    }))
 }
 
 fn digest(source: &mut dyn Read) -> Result<ostler_format::Checksum, CheckoutError> {
