@@ -358,12 +358,7 @@ fn a_first_deploy_killed_anywhere_boots_nothing_or_the_deployment() {
 
 #[test]
 fn deploy_of_a_new_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
-    let host = Host::new();
-    let first = host.publish(Os {
-        version: "1",
-        kernel: "1",
-    });
-    host.deploy_and_edit();
+    let (host, first) = one_deployment();
     let second = host.publish(Os {
         version: "2",
         kernel: "2",
@@ -384,12 +379,7 @@ fn deploy_of_a_new_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
 /// Two deployments, the second of which is then replaced by one with the same kernel: only bootlinks change.
 #[test]
 fn deploy_of_the_same_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
-    let host = Host::new();
-    let first = host.publish(Os {
-        version: "1",
-        kernel: "1",
-    });
-    host.deploy_and_edit();
+    let (host, first) = one_deployment();
     let second = host.publish(Os {
         version: "2",
         kernel: "1",
@@ -415,12 +405,7 @@ fn deploy_of_the_same_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
 /// The newest commit is fetched, too, by the same command.
 #[test]
 fn upgrade_killed_anywhere_boots_the_old_order_or_the_new_and_finishes_when_run_again() {
-    let host = Host::new();
-    let first = host.publish(Os {
-        version: "1",
-        kernel: "1",
-    });
-    host.deploy_and_edit();
+    let (host, first) = one_deployment();
     let second = host.publish(Os {
         version: "2",
         kernel: "2",
@@ -438,14 +423,20 @@ fn upgrade_killed_anywhere_boots_the_old_order_or_the_new_and_finishes_when_run_
     .run();
 }
 
-/// Two deployments with kernels of their own.
-fn two_deployments() -> (Host, String, String) {
+/// Version 1, deployed, with edits in its /etc.
+fn one_deployment() -> (Host, String) {
     let host = Host::new();
     let first = host.publish(Os {
         version: "1",
         kernel: "1",
     });
     host.deploy_and_edit();
+    (host, first)
+}
+
+/// Two deployments with kernels of their own.
+fn two_deployments() -> (Host, String, String) {
+    let (host, first) = one_deployment();
     let second = host.publish(Os {
         version: "2",
         kernel: "2",

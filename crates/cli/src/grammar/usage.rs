@@ -1,5 +1,7 @@
 //! Refusals of a command line.
 
+use std::fmt;
+
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
 use super::tree::{Group, VerbEntry};
@@ -15,18 +17,12 @@ pub(super) fn refuse_in_group(
     path: &str,
     message: &str,
 ) -> Exit {
-    if context.personality == Personality::Ostree {
-        context
-            .printer
-            .note(help::group(context.personality, group, path));
-        context.printer.error(message);
-        return Exit::Failed;
-    }
-    context.printer.error(message);
-    context
-        .printer
-        .hint(format_args!("`{path} --help` lists the verbs"));
-    exit_code(context)
+    refuse(
+        context,
+        message,
+        || help::group(context.personality, group, path),
+        format_args!("`{path} --help` lists the verbs"),
+    )
 }
 
 /// Refuses what parses but can't be.
@@ -36,17 +32,28 @@ pub(super) fn refuse_in_verb(
     path: &str,
     message: &str,
 ) -> Exit {
+    refuse(
+        context,
+        message,
+        || help::verb(context.personality, entry, path),
+        format_args!("`{path} --help` shows the options"),
+    )
+}
+
+/// Says `message`; as ostree does it after the whole help, else with a hint.
+fn refuse(
+    context: &Context,
+    message: &str,
+    help: impl FnOnce() -> String,
+    hint: fmt::Arguments<'_>,
+) -> Exit {
     if context.personality == Personality::Ostree {
-        context
-            .printer
-            .note(help::verb(context.personality, entry, path));
+        context.printer.note(help());
         context.printer.error(message);
         return Exit::Failed;
     }
     context.printer.error(message);
-    context
-        .printer
-        .hint(format_args!("`{path} --help` shows the options"));
+    context.printer.hint(hint);
     exit_code(context)
 }
 
