@@ -71,8 +71,11 @@ impl Pax {
     }
 }
 
+/// Key, value, and what follows the record.
+type Record<'b> = (&'b [u8], &'b [u8], &'b [u8]);
+
 /// Splits `LENGTH KEY=VALUE\n` off, where the length is of the whole record.
-fn split_record(bytes: &[u8]) -> Result<(&[u8], &[u8], &[u8]), String> {
+fn split_record(bytes: &[u8]) -> Result<Record<'_>, String> {
     let broken = || "its extended header is no list of records".to_owned();
     let space = bytes
         .iter()
