@@ -327,7 +327,7 @@ fn a_consumed_file_with_another_name_becomes_the_object() {
     world.fsck(committed.id);
     assert!(!world.tree().exists());
     let inode = fs::metadata(outside).unwrap().ino();
-    let is_object = |path: &PathBuf| fs::metadata(path).unwrap().ino() == inode;
+    let is_object = |path: &PathBuf| fs::symlink_metadata(path).unwrap().ino() == inode;
     assert!(world.object_files().iter().any(is_object));
 }
 
