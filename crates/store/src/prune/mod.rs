@@ -1,6 +1,6 @@
 //! Deleting what no commit that is kept needs.
 //!
-//! [`plan`] decides which commits stay, [`prune`] marks what they need and sweeps the rest. The sweep deletes commits
+//! [`mod@plan`] decides which commits stay, [`prune`] marks what they need and sweeps the rest. The sweep deletes commits
 //! first: a crash within leaves objects that nothing names, never a commit whose objects are gone.
 
 mod keep;

@@ -10,9 +10,14 @@ use crate::{DATA, cert, keyring, signature};
 /// A kind of signature under test: two keys, and a verifier that trusts some of them and has others revoked.
 struct Subject {
     name: &'static str,
-    sign: Box<dyn Fn(Who, &[u8]) -> Vec<u8>>,
-    verifier: Box<dyn Fn(&[Who], &[Who]) -> Box<dyn Verifier>>,
+    sign: Box<Sign>,
+    verifier: Box<MakeVerifier>,
 }
+
+/// Signs some bytes.
+type Sign = dyn Fn(Who, &[u8]) -> Vec<u8>;
+/// Makes a verifier of whom it trusts and who is revoked.
+type MakeVerifier = dyn Fn(&[Who], &[Who]) -> Box<dyn Verifier>;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Who {
