@@ -1,6 +1,6 @@
 //! What is asked of commits by the remotes that they come from.
 
-use ostler_format::origin::Source;
+use ostler_format::origin::{OriginError, Source};
 use ostler_format::{CommitId, Origin, SignatureKind};
 use ostler_store::remote::Remote;
 use ostler_store::sign::openpgp::{OpenPgpVerifier, trusted};
@@ -18,6 +18,9 @@ pub enum SignatureError {
     /// The keys cannot be used.
     #[error(transparent)]
     Keys(#[from] SignError),
+    /// The origin does not say where the commit is from.
+    #[error(transparent)]
+    Origin(#[from] OriginError),
     /// The remote cannot be used.
     #[error(transparent)]
     Remote(#[from] RemoteError),
@@ -34,14 +37,14 @@ impl SignatureError {
             Self::Refused(error) => error.hint(),
             Self::Keys(error) => error.hint(),
             Self::Store(error) => error.hint(),
-            Self::Remote(_) => None,
+            Self::Origin(_) | Self::Remote(_) => None,
         }
     }
 }
 
 /// Requires that a commit has the signatures that the remote of its origin asks for.
 ///
-/// One that is deployed already has been held to that; its keys may have expired since. An origin without a configured
+/// One that is deployed already from the same remote has been held to that; its keys may have expired since. An origin without a configured
 /// remote asks for nothing.
 ///
 /// # Errors
@@ -51,14 +54,16 @@ pub(crate) fn require(
     id: CommitId,
     origin: Option<&Origin>,
 ) -> Result<(), SignatureError> {
-    if sysroot.deployments.iter().any(|now| now.id.commit == id) {
+    let Some(origin) = origin else {
+        return Ok(());
+    };
+    let name = remote_name(origin)?;
+    let is_of_it = |now: &Origin| remote_name(now).is_ok_and(|now| now == name);
+    let mut deployed = sysroot.deployments.iter().filter(|now| now.id.commit == id);
+    if deployed.any(|now| now.origin.as_ref().is_some_and(is_of_it)) {
         return Ok(());
     }
-    let Some(remote) = origin
-        .map(|origin| remote_of(sysroot, origin))
-        .transpose()?
-        .flatten()
-    else {
+    let Some(remote) = remote_of(sysroot, origin)? else {
         return Ok(());
     };
     let repo = sysroot.repo();
@@ -139,16 +144,18 @@ fn lines(texts: impl IntoIterator<Item = String>) -> Vec<String> {
         .collect()
 }
 
+/// The name of the remote that an origin follows a ref of.
+fn remote_name(origin: &Origin) -> Result<Option<String>, OriginError> {
+    Ok(match origin.source()? {
+        Some(Source::Refspec(refspec)) => refspec.remote.map(|remote| remote.to_string()),
+        Some(Source::BaseRefspec(text)) => text.split_once(':').map(|(name, _)| name.to_owned()),
+        _ => None,
+    })
+}
+
 /// The configured remote that an origin follows a ref of.
 fn remote_of(sysroot: &Sysroot, origin: &Origin) -> Result<Option<Remote>, SignatureError> {
-    let name = match origin.source() {
-        Ok(Some(Source::Refspec(refspec))) => refspec.remote.map(|remote| remote.to_string()),
-        Ok(Some(Source::BaseRefspec(text))) => {
-            text.split_once(':').map(|(name, _)| name.to_owned())
-        }
-        _ => None,
-    };
-    let Some(name) = name else {
+    let Some(name) = remote_name(origin)? else {
         return Ok(None);
     };
     let repo = sysroot.repo();

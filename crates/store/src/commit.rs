@@ -195,7 +195,8 @@ pub fn commit(
         && is_tree_of(repo, parent, &built)?
     {
         let stats = transaction.stats();
-        transaction.abort()?;
+        // Published, not dropped: a parent that is partial may lack what is about to be consumed.
+        transaction.commit()?;
         return finish(parent, true, stats, built);
     }
     let metadata = complete_metadata(&transaction, &request, metadata, &built)?;

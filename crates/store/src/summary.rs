@@ -8,6 +8,7 @@ use ostler_format::{
     Checksum, CollectionId, Commit, CommitId, DirMeta, DirTree, KeyFile, Metadata, ObjectKind,
     ObjectName, RefName, S_IFDIR, Summary, SummaryRef, Value, Xattrs, collection_map_to_value,
 };
+use ostler_fs::lock::{FileLock, LockMode, Timeout};
 
 use crate::bindings::{COLLECTION_BINDING, REF_BINDING};
 use crate::collections::RemoteRefs;
@@ -35,6 +36,7 @@ pub const MAX_SUMMARY_SIZE: u64 = ostler_format::MAX_METADATA_SIZE;
 /// # Errors
 /// [`StoreError::ObjectMissing`] if a ref points to a commit that is not here; the old summary stays then.
 pub fn regenerate(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
+    let _turn = take_turn(repo)?;
     let summary = prepare(repo, extra)?;
     repo.dir().unlink_optional(sign::summary::SIGNATURE_FILE)?;
     repo.replace_file(
@@ -56,11 +58,23 @@ pub fn regenerate_signed(
     extra: &Metadata,
     signers: &[Arc<dyn Signer>],
 ) -> Result<Summary, SignError> {
+    let _turn = take_turn(repo)?;
     let summary = prepare(repo, extra)?;
     let bytes = summary.to_bytes().map_err(StoreError::from)?;
     let signers = signers.iter().map(AsRef::as_ref);
     sign::summary::replace(repo, &bytes, signers)?;
     Ok(summary)
+}
+
+/// One process at a time lists the refs and replaces the summary with its signature, so that the last one has seen the refs of
+/// all before it. It is not the repository's lock: who writes a transaction holds that shared, and would wait for another such.
+fn take_turn(repo: &Repo) -> Result<FileLock, StoreError> {
+    let file = repo.dir().open_or_create_file(".summary-lock", 0o660)?;
+    Ok(FileLock::acquire(
+        file,
+        LockMode::Exclusive,
+        Timeout::Never,
+    )?)
 }
 
 /// Lists the refs, and brings what a client looks up beside the summary up to date.

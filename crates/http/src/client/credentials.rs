@@ -13,6 +13,8 @@ use crate::client::options::{Credentials, FetcherOptions};
 pub(crate) struct Secrets {
     headers: HeaderMap,
     credentials: Option<Credentials>,
+    /// Whom `credentials` are for; empty for everyone who is named.
+    credentials_for: Vec<Url>,
     netrc: Vec<NetrcEntry>,
 }
 
@@ -33,6 +35,7 @@ impl Secrets {
         Ok(Self {
             headers: parse_headers(&options.headers)?,
             credentials: options.credentials.clone(),
+            credentials_for: options.credentials_for.clone(),
             netrc,
         })
     }
@@ -57,7 +60,10 @@ impl Secrets {
         if !url.username().is_empty() || self.headers.contains_key(reqwest::header::AUTHORIZATION) {
             return request;
         }
-        match &self.credentials {
+        let mut origins = self.credentials_for.iter();
+        let is_for =
+            self.credentials_for.is_empty() || origins.any(|origin| may_see_secrets(origin, named));
+        match self.credentials.as_ref().filter(|_| is_for) {
             Some(Credentials::Basic { user, password }) => request.basic_auth(user, Some(password)),
             Some(Credentials::Bearer(token)) => request.bearer_auth(token),
             None => match self.netrc_entry(url) {

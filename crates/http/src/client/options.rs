@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use reqwest::Url;
+
 /// Everything a [`Fetcher`](crate::Fetcher) is told once; the default is an anonymous client with the system's roots.
 #[derive(Clone, Debug, Default)]
 pub struct FetcherOptions {
@@ -14,6 +16,9 @@ pub struct FetcherOptions {
     pub headers: Vec<(String, String)>,
     /// Sent as `Authorization`, with the same care as `headers`. User and password inside a URL win over these.
     pub credentials: Option<Credentials>,
+    /// The origins that get `credentials`; none means each that a request names. A list of mirrors names origins that
+    /// nobody chose to trust with them.
+    pub credentials_for: Vec<Url>,
     /// A netrc file, asked for hosts that have neither `credentials` nor a user in the URL.
     pub netrc: Option<PathBuf>,
     /// A cookie file in Netscape's format; a missing file is an empty one. Cookies that servers set live as long as the

@@ -101,7 +101,11 @@ impl Turn<'_> {
         let options = PullOptions {
             targets: refs.iter().map(target).collect(),
             collection: Some(collection.clone()),
-            timestamp_check: check,
+            timestamp_check: match (self.remote.finder, check) {
+                // Whoever hands over a medium chooses how old what is on it is.
+                (Finder::Mount, TimestampCheck::Off) => TimestampCheck::AgainstRef,
+                (_, check) => check,
+            },
             trust: match self.remote.finder {
                 Finder::Mount => Trust::Verify,
                 Finder::Config => self.options.trust,

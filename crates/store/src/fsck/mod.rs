@@ -12,13 +12,15 @@ mod report;
 use std::collections::BTreeSet;
 
 use ostler_format::{CollectionId, Commit, CommitId, ObjectKind, ObjectName, RefName};
+use ostler_fs::{TempFile, xattr};
 
 pub use report::{Damage, FsckOptions, FsckReport, Outcome, Remedy};
 
 use crate::bindings;
 use crate::error::StoreError;
 use crate::lock::RepoLock;
-use crate::object::ObjectVerifier;
+use crate::mode::RepoMode;
+use crate::object::{ObjectVerifier, USER_META_XATTR};
 use crate::refs::{Partial, PartialReason, RefKey};
 use crate::repo::Repo;
 
@@ -50,6 +52,9 @@ impl<'r> Fsck<'r> {
             (Remedy::None, true) => repo.lock_shared()?,
             (Remedy::None, false) => RepoLock::none(),
         };
+        if options.remedy != Remedy::None && repo.mode() == RepoMode::BareUser {
+            probe_attributes(repo)?;
+        }
         Ok(Self {
             repo,
             options,
@@ -212,4 +217,11 @@ fn is_damage(error: &StoreError) -> bool {
             | StoreError::Malformed { .. }
             | StoreError::Damaged { .. }
     )
+}
+
+/// Sets an attribute on a file of its own: where that cannot be done each object of a `bare-user` repository looks damaged, and
+/// none must be taken away for it.
+fn probe_attributes(repo: &Repo) -> Result<(), StoreError> {
+    let probe = TempFile::new(&repo.dir().create_dir_all("tmp", 0o775)?, 0o600)?;
+    Ok(xattr::set(probe.file(), USER_META_XATTR, b"")?)
 }

@@ -1,6 +1,6 @@
 //! Deleting what no commit that is kept needs.
 //!
-//! [`mod@plan`] decides which commits stay, [`prune`] marks what they need and sweeps the rest. The sweep deletes commits
+//! [`plan()`] decides which commits stay, [`prune`] marks what they need and sweeps the rest. The sweep deletes commits
 //! first: a crash within leaves objects that nothing names, never a commit whose objects are gone.
 
 mod keep;
@@ -9,7 +9,7 @@ mod sweep;
 
 use std::collections::BTreeMap;
 
-use ostler_format::{CommitId, ObjectKind, ObjectName, Refspec};
+use ostler_format::{CommitId, KeyFile, ObjectKind, ObjectName, Refspec};
 use ostler_fs::Trusted;
 
 pub use plan::plan;
@@ -165,10 +165,7 @@ pub fn delete_commit(repo: &mut Repo, id: CommitId) -> Result<(), StoreError> {
         });
     }
     keep_tombstones(repo)?;
-    forget_commit(repo, id)?;
-    repo.objects()
-        .unlink_optional(Trusted(name.loose_path(repo.mode().storage_form())))?;
-    Ok(())
+    forget_commit(repo, id)
 }
 
 /// Sets `core.tombstone-commits`.
@@ -179,20 +176,25 @@ pub fn keep_tombstones(repo: &mut Repo) -> Result<(), StoreError> {
     if repo.config().tombstone_commits {
         return Ok(());
     }
-    let mut file = repo.config().file().clone();
+    // Read anew: another process may have added a remote since the repository was opened.
+    let text = repo.dir().read("config", KeyFile::MAX_BYTES as u64)?;
+    let mut file = KeyFile::parse(&text).map_err(ConfigError::from)?;
     file.set_boolean("core", "tombstone-commits", true)
         .map_err(ConfigError::from)?;
     repo.write_config(file)
 }
 
-/// Writes the tombstone where the repository keeps them, and removes what is stored beside a commit.
+/// Writes the tombstone where the repository keeps them, and removes a commit with what is stored beside it.
 fn forget_commit(repo: &Repo, id: CommitId) -> Result<(), StoreError> {
     if repo.config().tombstone_commits {
         write_tombstone(repo, id)?;
     }
     let detached = ObjectName::new(id.checksum(), ObjectKind::CommitMeta);
-    repo.objects()
-        .unlink_optional(Trusted(detached.loose_path(repo.mode().storage_form())))?;
+    // The mark goes last: without it, a commit whose files were never here would pass for a whole one after a crash.
+    for name in [detached, ObjectName::from(id)] {
+        repo.objects()
+            .unlink_optional(Trusted(name.loose_path(repo.mode().storage_form())))?;
+    }
     repo.set_partial(id, Partial::No)
 }
 

@@ -73,8 +73,9 @@ fn delete_object(repo: &Repo, name: ObjectName, options: &PruneOptions) -> Resul
     }
     if name.kind == ObjectKind::Commit {
         forget_commit(repo, CommitId::new(name.checksum))?;
+    } else {
+        repo.objects().unlink_optional(Trusted(&path))?;
     }
-    repo.objects().unlink_optional(Trusted(&path))?;
     Ok(bytes)
 }
 

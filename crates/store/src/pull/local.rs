@@ -12,7 +12,7 @@ use super::options::{PullOptions, PullTarget};
 use super::plan::Wanted;
 use super::session::{Destination, Presence, Session, Targets, Turn};
 use crate::error::StoreError;
-use crate::object::{ImportOptions, Imported, Importer};
+use crate::object::{ImportOptions, Imported, Importer, Trust};
 use crate::progress::{Event, Phase, Sink};
 use crate::refs::RefKey;
 use crate::repo::Repo;
@@ -115,7 +115,7 @@ pub(crate) fn fetch(
     sink: &dyn Sink,
 ) -> Result<(), PullError> {
     let options = ImportOptions {
-        trust: session.options.trust,
+        trust: session.trust(),
         bare_user_only_files: session.options.bare_user_only_files,
     };
     let failure = Failure::default();
@@ -219,13 +219,24 @@ impl Walk<'_, '_, '_> {
         let detached = ObjectName::new(turn.id.checksum(), ObjectKind::CommitMeta);
         let detached = self.source.read_metadata_optional(&detached)?;
         let detached = detached.as_deref();
-        let importer = &mut self.importer;
+        let (importer, transaction) = (&mut self.importer, self.transaction);
+        let trust = self.session.trust();
         self.session
-            .accept_commit(turn, presence, &bytes, detached, || {
-                importer.import(name).map(drop)
+            .accept_commit(turn, presence, &bytes, detached, || match trust {
+                // What was checked is what is written: the source may change between two looks.
+                Trust::Verify => transaction.write_metadata_expected(name, &bytes),
+                Trust::Trusted => importer.import(name).map(drop),
             })?;
         // After the commit was accepted: what is believed already is not replaced by what is not.
-        self.importer.import_detached_metadata(turn.id)?;
+        match (trust, detached) {
+            (Trust::Verify, Some(detached)) => {
+                transaction.write_detached_metadata_bytes(turn.id, detached)?;
+            }
+            (Trust::Verify, None) => {}
+            (Trust::Trusted, _) => {
+                self.importer.import_detached_metadata(turn.id)?;
+            }
+        }
         Ok(())
     }
 

@@ -7,7 +7,7 @@ use ostler_format::{Checksum, CollectionId, CommitId, KeyFile, RefName};
 use ostler_fs::Dir;
 use ostler_http::{
     ClientIdentity, Conditional, Credentials, Document, Fetched, Fetcher, FetcherOptions, Http2,
-    Mirrors, ProxyChoice, TlsOptions,
+    Mirrors, ProxyChoice, TlsOptions, Url,
 };
 
 use super::error::PullError;
@@ -234,6 +234,7 @@ fn fetcher_options(
         cookies: has_cookies.then(|| repo.path().join(cookies)),
         user_agent: network.user_agent.clone(),
         credentials: bearer_token(remote)?,
+        credentials_for: named_origins(remote, network),
         netrc: network.netrc.clone(),
         ..FetcherOptions::default()
     };
@@ -251,6 +252,20 @@ fn fetcher_options(
         options.limits.in_flight_http2 = limit.get();
     }
     Ok(options)
+}
+
+/// The URLs that a person gave; what a mirror list or a metalink names is the word of a server.
+fn named_origins(remote: &Remote, network: &NetworkOptions) -> Vec<Url> {
+    let named = match &network.url {
+        Some(url) => vec![url],
+        None => [&remote.url, &remote.metalink, &remote.content_url]
+            .into_iter()
+            .flatten()
+            .collect(),
+    };
+    let urls = named.into_iter();
+    urls.filter_map(|url| Url::parse(url.strip_prefix("mirrorlist=").unwrap_or(url)).ok())
+        .collect()
 }
 
 /// Reads the token that the remote's `bearer-token-path` names.

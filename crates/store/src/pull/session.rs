@@ -15,6 +15,7 @@ use super::plan::Plan;
 use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
+use crate::object::Trust;
 use crate::reachable::Depth;
 use crate::refs::{self, Partial, PartialReason, RefKey};
 use crate::repo::Repo;
@@ -241,6 +242,15 @@ impl<'a> Session<'a> {
             self.add_parent(parent, depth);
         }
         Ok(())
+    }
+
+    /// Whether the source's word is enough: a signature of a commit is worth no more than the checksums below it.
+    pub(crate) fn trust(&self) -> Trust {
+        if self.verifier.asks_of_commits() {
+            Trust::Verify
+        } else {
+            self.options.trust
+        }
     }
 
     /// Holds a commit, a parent too, to the signatures that the remote asks for.

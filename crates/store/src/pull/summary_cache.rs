@@ -93,7 +93,8 @@ impl SummaryStore {
         let seconds = value(LAST_MODIFIED).and_then(|text| text.parse().ok());
         let condition = Conditional {
             etag: value(ETAG),
-            last_modified: seconds.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds)),
+            last_modified: seconds
+                .and_then(|seconds| UNIX_EPOCH.checked_add(Duration::from_secs(seconds))),
         };
         let mut bytes = Vec::new();
         let capped = (&mut file).take(MAX_SUMMARY_SIZE).read_to_end(&mut bytes);

@@ -73,8 +73,14 @@ pub(super) fn list_files(path: &Path) -> Result<Option<Vec<PathBuf>>, SignError>
         .iter()
         .filter(|entry| matches!(entry.file_type, FileType::Regular | FileType::Symlink))
         .map(|entry| path.join(entry.os_name()))
-        .take(MAX_FILES)
         .collect();
+    if files.len() > MAX_FILES {
+        // One that is left out could be a revocation.
+        return Err(SignError::KeyFileUnreadable {
+            path: path.to_owned(),
+            reason: format!("it has more than {MAX_FILES} files"),
+        });
+    }
     files.sort();
     Ok(Some(files))
 }

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
@@ -38,14 +39,47 @@ struct Job {
     answer: Sender<io::Result<Vec<u8>>>,
 }
 
+/// How many threads of this process compress.
+static RUNNING: AtomicUsize = AtomicUsize::new(0);
+
+/// One of them.
+struct Running;
+
+impl Running {
+    fn new() -> Self {
+        RUNNING.fetch_add(1, Ordering::Relaxed);
+        Self
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        RUNNING.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
 impl<W: Write> BlockDeflater<W> {
     /// Starts the threads; they end with it.
     pub(super) fn new(out: W, level: u32) -> io::Result<Self> {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let cores = thread::available_parallelism().map_or(1, usize::from);
+        // Several files are compressed at once: together they have two threads a processor, each has at least one.
+        let wanted = (2 * cores)
+            .saturating_sub(RUNNING.load(Ordering::Relaxed))
+            .clamp(1, cores);
         let (jobs, queue) = unbounded::<Job>();
-        for _ in 0..threads {
-            let queue = queue.clone();
-            thread::Builder::new().spawn(move || work(&queue, level))?;
+        let mut threads = 0;
+        for _ in 0..wanted {
+            let (queue, running) = (queue.clone(), Running::new());
+            let spawned = thread::Builder::new().spawn(move || {
+                work(&queue, level);
+                drop(running);
+            });
+            match spawned {
+                Ok(_) => threads += 1,
+                // Where threads are limited, fewer will do.
+                Err(error) if threads == 0 => return Err(error),
+                Err(_) => break,
+            }
         }
         Ok(Self {
             out,

@@ -38,7 +38,9 @@ impl Transaction<'_> {
         let wrote = !(commits.is_empty() && others.is_empty());
         let wrote_both = !(commits.is_empty() || others.is_empty());
         self.intake.flusher.finish()?;
-        if wrote && self.fsync && !self.intake.per_object_fsync {
+        // What another process staged may not have been synced one by one.
+        let synced = self.intake.per_object_fsync && !self.intake.staging.took_over;
+        if wrote && self.fsync && !synced {
             // Before the moves: a name in `objects/` must never be seen without its data after a crash.
             self.intake.staging.dir.sync_file_system()?;
         }
@@ -80,10 +82,11 @@ impl Transaction<'_> {
         commits: &[ObjectName],
     ) -> Result<Vec<ObjectName>, StoreError> {
         let target = self.repo.objects();
-        if objects.len() < WHOLE_DIRS || !new_dirs_are_plain(target)? {
+        let staging = &self.intake.staging;
+        let are_plain = new_dirs_are_plain(target)? && new_dirs_are_plain(&staging.dir)?;
+        if objects.len() < WHOLE_DIRS || !are_plain {
             return Ok(objects);
         }
-        let staging = &self.intake.staging;
         let mut left = Vec::new();
         for group in objects.chunk_by(|a, b| prefix(a) == prefix(b)) {
             let first = &group[0];

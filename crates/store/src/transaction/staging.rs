@@ -1,9 +1,9 @@
 //! The directory in which a transaction gathers its objects before they join the repository.
 //!
 //! `tmp/staging-<boot id>-<random>/xx/….<ext>`, guarded by an OFD lock on `tmp/staging-<boot id>-<random>-lock`. Only
-//! whole files are linked into it, so what a killed process left is used by the next one of the same boot (but for files that
-//! have other names, too: they are not the repository's alone). After a
-//! reboot nothing tells which data had reached the disk: such a leftover is removed, never used.
+//! whole files are linked into it, so what a killed process left is used by the next one of the same boot, but for commits and
+//! for files that somebody may have changed since. After a reboot nothing tells which data had reached the disk: such a leftover
+//! is removed, never used.
 
 use std::collections::HashSet;
 use std::collections::hash_map::RandomState;
@@ -13,8 +13,9 @@ use std::time::{Duration, SystemTime};
 
 use ostler_format::{FileHeader, ObjectKind, ObjectName, StorageForm};
 use ostler_fs::lock::{FileLock, LockMode, Timeout};
-use ostler_fs::{Dir, FileType, TempFile, Trusted, file, xattr};
+use ostler_fs::{Dir, FileType, Metadata, TempFile, Trusted, file, xattr};
 
+use super::intake::EPOCH;
 use crate::error::StoreError;
 use crate::repo::Repo;
 
@@ -25,6 +26,8 @@ pub(crate) struct Staging {
     name: String,
     pub(crate) dir: Dir,
     form: StorageForm,
+    /// Whether another process left objects here; whether they were synced is not known.
+    pub(super) took_over: bool,
     staged: Mutex<HashSet<ObjectName>>,
     prefixes: [OnceLock<Made>; 256],
     fresh: OnceLock<Option<Fresh>>,
@@ -126,8 +129,7 @@ impl Staging {
                 let Ok(name) = ObjectName::from_loose_names(prefix_name, rest, form) else {
                     continue;
                 };
-                // A file that another name still leads to may have been changed since it was linked in.
-                if name.kind == ObjectKind::File && objects.metadata(entry.c_name())?.nlink > 1 {
+                if is_doubtful(name.kind, &objects.metadata(entry.c_name())?, form) {
                     objects.unlink(entry.c_name())?;
                 } else {
                     staged.insert(name);
@@ -139,6 +141,7 @@ impl Staging {
             name,
             dir,
             form,
+            took_over: !staged.is_empty(),
             staged: Mutex::new(staged),
             prefixes: std::array::from_fn(|_| OnceLock::new()),
             fresh: OnceLock::new(),
@@ -227,6 +230,20 @@ impl Drop for Staging {
 }
 
 /// Takes the lock of a staging directory; `None` if a process has it, or removed it meanwhile.
+/// Whether an object that a killed process left is not to be believed.
+fn is_doubtful(kind: ObjectKind, stat: &Metadata, form: StorageForm) -> bool {
+    match kind {
+        // It says that all it needs is here; some of that may be dropped with this leftover, or have been pruned since.
+        ObjectKind::Commit | ObjectKind::CommitMeta => true,
+        // Another name still leads to it, or one did and it was written to: what is sealed here has mtime 0.
+        ObjectKind::File => {
+            let written_to = form == StorageForm::Bare && stat.is_file() && stat.mtime != EPOCH;
+            stat.nlink > 1 || written_to
+        }
+        _ => false,
+    }
+}
+
 fn try_lock(tmp: &Dir, staging: &str) -> Result<Option<FileLock>, StoreError> {
     let name = lock_name(staging);
     let file = tmp.open_or_create_file(&name, 0o644)?;

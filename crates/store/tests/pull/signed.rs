@@ -65,6 +65,27 @@ fn a_signed_commit_is_taken_with_its_signature_over_either_way() {
 }
 
 #[test]
+fn a_signature_over_a_local_way_is_worth_no_more_than_the_objects_below_it() {
+    let root = scratch();
+    let published = Published::new(root.path());
+    let (secret, public) = key(1);
+    sign(&published.repo, published.commit, &secret);
+    let objects = walkdir::WalkDir::new(published.path.join("objects"));
+    let mut files = objects.into_iter().map(|entry| entry.unwrap().into_path());
+    let file = files.find(|path| path.extension().is_some_and(|kind| kind == "filez"));
+    let file = file.unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    *bytes.last_mut().unwrap() ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let url = format!("file://{}", published.path.display());
+    let client = asking(root.path(), &url, &public, &[COMMITS]);
+    let error = client.pull(&of_main()).unwrap_err();
+    let name = file.file_stem().unwrap().to_str().unwrap();
+    assert!(error.to_string().contains(name), "{error}");
+    assert_nothing_was_taken(&client);
+}
+
+#[test]
 fn an_unsigned_commit_is_not_taken_and_nothing_of_it_stays() {
     let root = scratch();
     let published = Published::new(root.path());

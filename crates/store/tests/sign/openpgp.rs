@@ -3,8 +3,9 @@
 use std::time::SystemTime;
 
 use jiff::tz::TimeZone;
-use ostler_store::sign::openpgp::{Validity, Verdict, verify};
+use ostler_store::sign::openpgp::{Keyring, Validity, Verdict, verify};
 use sequoia_openpgp::cert::{CertRevocationBuilder, SubkeyRevocationBuilder};
+use sequoia_openpgp::packet::Signature;
 use sequoia_openpgp::packet::signature::SignatureBuilder;
 use sequoia_openpgp::policy::StandardPolicy;
 use sequoia_openpgp::serialize::MarshalInto as _;
@@ -13,8 +14,8 @@ use sequoia_openpgp::{Cert, Packet};
 
 use crate::{DATA, DAY, builder, cert, keyring, signature, signature_with, signing_key, then};
 
-/// The certificate with a revocation, a day after it was made.
-pub(crate) fn revoked(cert: &Cert) -> Cert {
+/// A revocation of the certificate, a day after it was made.
+fn revocation(cert: &Cert) -> Signature {
     let primary = cert
         .primary_key()
         .key()
@@ -22,14 +23,18 @@ pub(crate) fn revoked(cert: &Cert) -> Cert {
         .parts_into_secret()
         .unwrap();
     let mut signer = primary.into_keypair().unwrap();
-    let revocation = CertRevocationBuilder::new()
+    CertRevocationBuilder::new()
         .set_signature_creation_time(then() + DAY)
         .unwrap()
         .set_reason_for_revocation(ReasonForRevocation::KeyCompromised, b"lost")
         .unwrap()
         .build(&mut signer, cert, HashAlgorithm::SHA512)
-        .unwrap();
-    cert.clone().insert_packets(revocation).unwrap().0
+        .unwrap()
+}
+
+/// The certificate with its revocation.
+pub(crate) fn revoked(cert: &Cert) -> Cert {
+    cert.clone().insert_packets(revocation(cert)).unwrap().0
 }
 
 fn judge(cert: &Cert, signature: &[u8], at: SystemTime) -> Verdict {
@@ -77,6 +82,24 @@ fn a_revoked_certificate_is_not_believed_though_it_signed_before() {
             .describe("", &TimeZone::UTC)
             .contains("Key revoked\n")
     );
+}
+
+#[test]
+fn a_revocation_apart_from_its_certificate_counts_whichever_is_read_first() {
+    let (ann, bob) = (cert("Ann <ann@example.org>"), cert("Bob <bob@example.org>"));
+    let alone = Packet::from(revocation(&ann)).to_vec().unwrap();
+    let one_file = [bob.to_vec().unwrap(), alone.clone()].concat();
+    for revocations in [&alone, &one_file] {
+        let revocations = Keyring::parse(revocations).unwrap();
+        let (mut before, mut after) = (revocations.clone(), keyring([&ann]));
+        before.extend(keyring([&ann]));
+        after.extend(revocations);
+        for keys in [before, after] {
+            let signature = signature(&ann, DATA);
+            let verdicts = verify(DATA, &[signature.as_slice()], &keys, then() + 2 * DAY);
+            assert_eq!(verdicts[0].validity, Validity::KeyRevoked);
+        }
+    }
 }
 
 #[test]

@@ -7,6 +7,9 @@ use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::sparse::PaxSparse;
 
+/// Xattrs of one entry, at most: Linux lists 64 KiB of their names.
+const MAX_XATTRS: usize = 4096;
+
 /// libarchive leaves the padding out.
 const BASE64: GeneralPurpose = GeneralPurpose::new(
     &STANDARD,
@@ -46,14 +49,14 @@ impl Pax {
             b"uid" => self.uid = Some(decimal(value)?),
             b"gid" => self.gid = Some(decimal(value)?),
             b"RHT.security.selinux" => {
-                self.set_xattr(b"security.selinux".to_vec(), value.to_owned());
+                self.set_xattr(b"security.selinux".to_vec(), value.to_owned())?;
             }
             _ => {
                 if let Some(name) = key.strip_prefix(b"SCHILY.xattr.") {
-                    self.set_xattr(name.to_owned(), value.to_owned());
+                    self.set_xattr(name.to_owned(), value.to_owned())?;
                 } else if let Some(name) = key.strip_prefix(b"LIBARCHIVE.xattr.") {
                     let value = BASE64.decode(value).map_err(|_| "it is no base64")?;
-                    self.set_xattr(unescape(name), value);
+                    self.set_xattr(unescape(name), value)?;
                 } else if let Some(what) = key.strip_prefix(b"GNU.sparse.") {
                     self.sparse.take(what, value)?;
                 }
@@ -63,11 +66,14 @@ impl Pax {
     }
 
     /// bsdtar writes each xattr twice, in two forms: the last one counts.
-    fn set_xattr(&mut self, name: Vec<u8>, value: Vec<u8>) {
+    fn set_xattr(&mut self, name: Vec<u8>, value: Vec<u8>) -> Result<(), &'static str> {
+        let count = self.xattrs.len();
         match self.xattrs.iter_mut().find(|(known, _)| *known == name) {
             Some(known) => known.1 = value,
+            None if count == MAX_XATTRS => return Err("it has more than 4096 xattrs"),
             None => self.xattrs.push((name, value)),
         }
+        Ok(())
     }
 }
 
@@ -140,7 +146,7 @@ mod tests {
 
     #[test]
     fn records_replace_the_fields_of_the_header() {
-        let text = b"10 uid=50\n12 path=a=b\n26 SCHILY.xattr.user.k=v\n\n33 LIBARCHIVE.xattr.user.%25=YWI=\n12 comment=\n";
+        let text = b"10 uid=50\n12 path=a=b\n26 SCHILY.xattr.user.k=v\n\n34 LIBARCHIVE.xattr.user.%25=YWI=\n12 comment=\n";
         let pax = Pax::parse(text).unwrap();
         assert_eq!((pax.uid, pax.gid), (Some(50), None));
         assert_eq!(pax.path.as_deref(), Some(&b"a=b"[..]));
@@ -155,7 +161,7 @@ mod tests {
     fn broken_records_are_refused() {
         for text in [
             &b"x"[..],
-            b"9 uid=50\n",
+            b"8 uid=50\n",
             b"11 uid=50\n",
             b"10 uid=50x",
             b"10 uid 50\n",

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 
 use sequoia_openpgp::cert::CertParser;
-use sequoia_openpgp::parse::Parse as _;
+use sequoia_openpgp::packet::Signature;
+use sequoia_openpgp::parse::{PacketParser, PacketParserResult, Parse as _};
 use sequoia_openpgp::serialize::{MarshalInto as _, Serialize as _};
-use sequoia_openpgp::{Cert, Fingerprint, KeyHandle};
+use sequoia_openpgp::types::SignatureType;
+use sequoia_openpgp::{Cert, Fingerprint, KeyHandle, Packet};
 
 use crate::sign::SignError;
 
@@ -22,6 +24,8 @@ const KEYBOX: &[u8] = b"KBXf";
 #[derive(Clone, Debug, Default)]
 pub struct Keyring {
     certs: Vec<Cert>,
+    /// Revocations of keys: they may have come without their certificates, or behind another one.
+    revocations: Vec<Signature>,
 }
 
 impl Keyring {
@@ -46,6 +50,7 @@ impl Keyring {
         let mut keyring = Self::default();
         let mut first_fault = None;
         for part in parts(bytes) {
+            keyring.revocations.extend(revocations(part));
             let parser = match CertParser::from_bytes(part) {
                 Ok(parser) => parser,
                 Err(error) => {
@@ -66,15 +71,18 @@ impl Keyring {
                 }
             }
         }
+        keyring.apply_revocations();
         match first_fault {
-            Some(error) if keyring.certs.is_empty() => Err(problem(error.to_string())),
+            Some(error) if keyring.is_empty() => Err(problem(error.to_string())),
             _ => Ok(keyring),
         }
     }
 
     /// Adds all certificates of another keyring.
     pub fn extend(&mut self, other: Self) {
+        self.revocations.extend(other.revocations);
         other.certs.into_iter().for_each(|cert| self.add(cert));
+        self.apply_revocations();
     }
 
     /// The certificates, in the order in which they came.
@@ -82,10 +90,26 @@ impl Keyring {
         &self.certs
     }
 
-    /// Whether there is none.
+    /// Whether there is neither a certificate nor a revocation of one.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.certs.is_empty()
+        self.certs.is_empty() && self.revocations.is_empty()
+    }
+
+    /// Puts revocations to the certificates that they are of; whether they are genuine is judged when those are used.
+    fn apply_revocations(&mut self) {
+        for revocation in &self.revocations {
+            let issuers = revocation.get_issuers();
+            for cert in &mut self.certs {
+                if issuers
+                    .iter()
+                    .any(|issuer| issuer.aliases(cert.key_handle()))
+                    && let Ok((revoked, _)) = cert.clone().insert_packets([revocation.clone()])
+                {
+                    *cert = revoked;
+                }
+            }
+        }
     }
 
     /// Keeps the certificates that `ids` name: a fingerprint, a key id of 16 or 8 digits, or a mail address.
@@ -173,6 +197,27 @@ impl Keyring {
         keys.map(|((_, fingerprint), cert)| (cert, fingerprint))
             .collect()
     }
+}
+
+/// Revocations of keys among the packets, those within certificates too.
+fn revocations(bytes: &[u8]) -> Vec<Signature> {
+    let mut found = Vec::new();
+    let Ok(mut parser) = PacketParser::from_bytes(bytes) else {
+        return found;
+    };
+    while let PacketParserResult::Some(packet) = parser {
+        let Ok((packet, rest)) = packet.next() else {
+            break;
+        };
+        match packet {
+            Packet::Signature(signature) if signature.typ() == SignatureType::KeyRevocation => {
+                found.push(signature);
+            }
+            _ => {}
+        }
+        parser = rest;
+    }
+    found
 }
 
 /// Cuts armored blocks that follow each other apart; anything else is one part.

@@ -123,7 +123,11 @@ impl<'s> Reader<'s> {
                         || xattr::all(file, MAX_XATTRS)?.is_empty())
             }
             RepoMode::BareUserOnly => {
-                stat.mode == header.mode && xattr::all(file, MAX_XATTRS)?.is_empty()
+                // Whoever owns an inode can change it later: only the owner of the repository may.
+                let own = self.scan.transaction.repo().objects().self_metadata()?;
+                stat.uid == own.uid
+                    && stat.mode == header.mode
+                    && xattr::all(file, MAX_XATTRS)?.is_empty()
             }
             RepoMode::BareUser | RepoMode::BareSplitXattrs | RepoMode::Archive => false,
         };
