@@ -47,14 +47,20 @@ pub struct FoundRemote {
 }
 
 /// Finds who has the newest commit of each ref in `wanted`. Who has none of them is left out; what is nearer comes first, then who has more
-/// of what is wanted, then whose summary is newer.
+/// of what is wanted, then whose summary is newer. Of commits of the same second, those that are not here (`is_here`) count as
+/// newer: one that is here has had its turn.
 #[must_use]
-pub fn choose(offers: Vec<Offer>, wanted: &[CollectionRef]) -> Vec<FoundRemote> {
-    let mut newest: BTreeMap<&CollectionRef, Option<u64>> = BTreeMap::new();
+pub fn choose(
+    offers: Vec<Offer>,
+    wanted: &[CollectionRef],
+    is_here: impl Fn(CommitId) -> bool,
+) -> Vec<FoundRemote> {
+    let age = |offered: &Offered| (offered.timestamp, !is_here(offered.commit));
+    let mut newest: BTreeMap<&CollectionRef, (Option<u64>, bool)> = BTreeMap::new();
     for name in wanted {
-        let times = offers.iter().filter_map(|offer| offer.refs.get(name));
-        if let Some(time) = times.map(|offered| offered.timestamp).max() {
-            newest.insert(name, time);
+        let all = offers.iter().filter_map(|offer| offer.refs.get(name));
+        if let Some(age) = all.map(age).max() {
+            newest.insert(name, age);
         }
     }
     let mut found: Vec<FoundRemote> = offers
@@ -65,7 +71,7 @@ pub fn choose(offers: Vec<Offer>, wanted: &[CollectionRef]) -> Vec<FoundRemote> 
                 let Some(offered) = offer.refs.get(name) else {
                     continue;
                 };
-                let is_newest = newest.get(name) == Some(&offered.timestamp);
+                let is_newest = newest.get(name) == Some(&age(offered));
                 let list = if is_newest { &mut refs } else { &mut others };
                 list.insert(name.clone(), offered.commit);
             }
@@ -118,6 +124,10 @@ mod tests {
         }
     }
 
+    fn nothing(_: CommitId) -> bool {
+        false
+    }
+
     fn names(found: &[FoundRemote]) -> Vec<(&str, usize, usize)> {
         let line = |f: &'_ FoundRemote| (f.refs.len(), f.others.len());
         found
@@ -136,9 +146,24 @@ mod tests {
             ),
             offer("net", Finder::Config, &[("a", 3, Some(6)), ("c", 4, None)]),
         ];
-        let found = choose(offers, &[named("a"), named("b"), named("z")]);
+        let found = choose(offers, &[named("a"), named("b"), named("z")], nothing);
         assert_eq!(names(&found), [("usb", 1, 1), ("net", 1, 0)]);
         assert_eq!(found[1].refs.keys().next(), Some(&named("a")));
+    }
+
+    #[test]
+    fn of_commits_of_one_second_the_one_that_is_not_here_is_newer() {
+        let offers = || {
+            vec![
+                offer("old", Finder::Mount, &[("a", 1, Some(5))]),
+                offer("new", Finder::Config, &[("a", 2, Some(5))]),
+            ]
+        };
+        let first = |commit: CommitId| commit.checksum().as_bytes()[0] == 1;
+        let found = choose(offers(), &[named("a")], first);
+        assert_eq!(names(&found), [("new", 1, 0), ("old", 0, 1)]);
+        let found = choose(offers(), &[named("a")], nothing);
+        assert_eq!(names(&found), [("old", 1, 0), ("new", 1, 0)]);
     }
 
     #[test]
@@ -147,7 +172,7 @@ mod tests {
             offer("x", Finder::Config, &[("a", 1, None)]),
             offer("y", Finder::Config, &[("a", 2, Some(0))]),
         ];
-        let found = choose(offers, &[named("a")]);
+        let found = choose(offers, &[named("a")], nothing);
         assert_eq!(names(&found), [("y", 1, 0), ("x", 0, 1)]);
     }
 
@@ -160,7 +185,7 @@ mod tests {
             offer("usb", Finder::Mount, &[same]),
             offer("none", Finder::Mount, &[("z", 1, Some(1))]),
         ];
-        let found = choose(offers, &[named("a"), named("b")]);
+        let found = choose(offers, &[named("a"), named("b")], nothing);
         assert_eq!(
             names(&found),
             [("usb", 1, 0), ("more", 2, 0), ("net", 1, 0)]

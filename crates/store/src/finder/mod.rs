@@ -119,7 +119,9 @@ pub fn find_remotes(
         }
     }
     Ok(Found {
-        remotes: choose(offers, wanted),
+        remotes: choose(offers, wanted, |commit| {
+            repo.has_object(&commit.into()).unwrap_or(false)
+        }),
         passed_over,
     })
 }
