@@ -282,6 +282,17 @@ impl From<crate::remote::RemoteError> for StoreError {
 }
 
 impl StoreError {
+    /// Whether it says that an object is damaged or missing, not that looking at it failed.
+    pub(crate) fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::ObjectMissing { .. }
+                | Self::ChecksumMismatch { .. }
+                | Self::Malformed { .. }
+                | Self::Damaged { .. }
+        )
+    }
+
     /// Wraps an I/O error with what was being done.
     pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io {

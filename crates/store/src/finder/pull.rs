@@ -32,23 +32,17 @@ pub fn pull_found(
     sink: &dyn Sink,
 ) -> FoundPull {
     let mut done = FoundPull::default();
+    let turn = |remote| Turn {
+        repo,
+        remote,
+        options,
+        sink,
+    };
     for remote in found {
-        let turn = Turn {
-            repo,
-            remote,
-            options,
-            sink,
-        };
-        turn.pull_all(&remote.refs, options.timestamp_check, &mut done);
+        turn(remote).pull_all(&remote.refs, options.timestamp_check, &mut done);
     }
     for remote in found {
-        let turn = Turn {
-            repo,
-            remote,
-            options,
-            sink,
-        };
-        turn.pull_all(&remote.others, TimestampCheck::AgainstRef, &mut done);
+        turn(remote).pull_all(&remote.others, TimestampCheck::AgainstRef, &mut done);
     }
     done
 }

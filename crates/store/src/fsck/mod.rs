@@ -103,7 +103,7 @@ impl<'r> Fsck<'r> {
         };
         match ObjectVerifier::new(self.repo).verify(id.into()) {
             Ok(_) => {}
-            Err(error) if self.options.remedy == Remedy::Repair && is_damage(&error) => {
+            Err(error) if self.options.remedy == Remedy::Repair && error.is_damage() => {
                 self.broken_targets.insert(id);
                 return Ok(());
             }
@@ -140,7 +140,7 @@ impl<'r> Fsck<'r> {
 
     fn check_commit(&mut self, id: CommitId) -> Result<(), StoreError> {
         if let Err(error) = ObjectVerifier::new(self.repo).verify(id.into()) {
-            if self.options.remedy == Remedy::Repair && is_damage(&error) {
+            if self.options.remedy == Remedy::Repair && error.is_damage() {
                 self.pending.push((id.into(), error));
                 return Ok(());
             }
@@ -206,17 +206,6 @@ impl<'r> Fsck<'r> {
         }
         Ok(())
     }
-}
-
-/// Whether the error says that the object is damaged or missing, not that checking failed.
-fn is_damage(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::ObjectMissing { .. }
-            | StoreError::ChecksumMismatch { .. }
-            | StoreError::Malformed { .. }
-            | StoreError::Damaged { .. }
-    )
 }
 
 /// Sets an attribute on a file of its own: where that cannot be done each object of a `bare-user` repository looks damaged, and

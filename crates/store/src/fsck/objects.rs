@@ -7,7 +7,7 @@ use std::thread;
 
 use ostler_format::ObjectName;
 
-use super::{Fsck, Remedy, is_damage};
+use super::{Fsck, Remedy};
 use crate::error::StoreError;
 use crate::object::ObjectVerifier;
 use crate::progress::{Event, Phase, Sink};
@@ -39,7 +39,7 @@ impl Fsck<'_> {
                 let checked = verifier.verify(*name).unwrap_or_else(|error| {
                     let missing = matches!(error, StoreError::ObjectMissing { .. });
                     stop.fetch_or(
-                        !(missing || goes_on && is_damage(&error)),
+                        !(missing || goes_on && error.is_damage()),
                         Ordering::Relaxed,
                     );
                     failures

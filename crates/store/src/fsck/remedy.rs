@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ostler_format::{CommitId, ObjectKind, ObjectName};
 use ostler_fs::Trusted;
 
-use super::{Damage, Fsck, FsckReport, Outcome, Remedy, is_damage};
+use super::{Damage, Fsck, FsckReport, Outcome, Remedy};
 use crate::error::StoreError;
 use crate::progress::Sink;
 use crate::reachable::{Depth, Marks as _, Missing, ObjectSet, Reachable};
@@ -75,7 +75,7 @@ impl Fsck<'_> {
                 verified.insert(name);
             }
             for (name, error) in failures {
-                if !is_damage(&error) {
+                if !error.is_damage() {
                     return Err(error);
                 }
                 // What failed again after a repair is not whole.
@@ -106,7 +106,7 @@ impl Fsck<'_> {
     pub(super) fn record(&mut self, name: ObjectName, error: StoreError) -> Result<(), StoreError> {
         let missing = matches!(error, StoreError::ObjectMissing { .. });
         let goes_on = self.options.keep_going || self.options.remedy != Remedy::None;
-        if !is_damage(&error) || (!missing && !goes_on) {
+        if !error.is_damage() || (!missing && !goes_on) {
             return Err(StoreError::FsckStopped {
                 name,
                 commits: self.commits_needing(&name)?,

@@ -174,7 +174,7 @@ impl Fetch<'_, '_, '_> {
                 self.done.cached_content_objects += 1;
             }
             // A damaged cache is no reason to fail: the server may have the object whole.
-            Message::Cached(id, Err(error)) if is_damage(&error) => {
+            Message::Cached(id, Err(error)) if error.is_damage() => {
                 return self.request_content(id);
             }
             Message::Cached(_, Err(error)) => return Err(error.into()),
@@ -258,7 +258,7 @@ impl Fetch<'_, '_, '_> {
                     self.done.cached_metadata_objects += 1;
                     return Ok(self.transaction.read_metadata_optional(&name)?);
                 }
-                Err(error) if is_damage(&error) => {}
+                Err(error) if error.is_damage() => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -490,16 +490,6 @@ fn open_caches<'scope, 'a: 'scope>(
 
 pub(crate) fn object_path(name: ObjectName) -> String {
     format!("objects/{}", name.loose_path(StorageForm::Archive))
-}
-
-fn is_damage(error: &StoreError) -> bool {
-    matches!(
-        error,
-        StoreError::ObjectMissing { .. }
-            | StoreError::ChecksumMismatch { .. }
-            | StoreError::Malformed { .. }
-            | StoreError::Damaged { .. }
-    )
 }
 
 /// Finds the cause: a wrong object, a fault on this side, or the network.
