@@ -3,11 +3,12 @@
 //! Nothing is removed before the commit is durable: a crash leaves the source whole, or the commit made and the source
 //! partly removed, never less than the two together had. What has changed since it was read stays.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread;
 
+use crossbeam_channel::unbounded;
 use ostler_fs::{Dir, Metadata, Timestamp};
 
 use super::super::error::TreeError;
@@ -85,30 +86,24 @@ impl Consumed {
     /// # Errors
     /// [`TreeError::Store`] if something cannot be removed; a second commit of the source goes on.
     pub fn remove(self) -> Result<u64, TreeError> {
-        let files: Vec<_> = self
-            .dirs
-            .iter()
-            .filter(|dir| !dir.files.is_empty())
-            .collect();
-        let kept = AtomicU64::new(0);
-        in_parallel(&files, |dir| {
-            kept.fetch_add(self.remove_files(dir)?, Ordering::Relaxed);
-            Ok(())
-        })?;
         for path in &self.left_out {
             let (parent, name) = split(path);
             if !name.is_empty() {
                 self.open(parent)?.remove_all(name)?;
             }
         }
-        for parents in self.parents_by_depth() {
-            in_parallel(&parents, |(parent, names)| {
-                let parent = self.open(parent)?;
-                names
-                    .iter()
-                    .try_for_each(|name| remove_if_empty(&parent, *name))
-            })?;
+        let kept = AtomicU64::new(0);
+        let parents = self.parents();
+        let mut names = vec![Vec::new(); self.dirs.len()];
+        for (dir, parent) in self.dirs.iter().zip(&parents) {
+            if let Some(parent) = parent {
+                names[*parent].push(split(&dir.path).1);
+            }
         }
+        children_first(&parents, |index| {
+            kept.fetch_add(self.empty(index, &names[index])?, Ordering::Relaxed);
+            Ok(())
+        })?;
         self.remove_root()?;
         Ok(kept.into_inner())
     }
@@ -119,22 +114,26 @@ impl Consumed {
             .open_dir_beneath(if path.is_empty() { "." } else { path })?)
     }
 
-    /// Directories with the names of those in them, the deepest first; what has one depth can be done at once.
-    fn parents_by_depth(&self) -> Vec<Vec<(&str, Vec<&str>)>> {
-        let mut names: HashMap<&str, Vec<&str>> = HashMap::new();
-        for dir in self.dirs.iter().filter(|dir| !dir.path.is_empty()) {
-            let (parent, name) = split(&dir.path);
-            names.entry(parent).or_default().push(name);
-        }
-        let mut depths: BTreeMap<usize, Vec<_>> = BTreeMap::new();
-        for (parent, names) in names {
-            let depth = parent.split('/').filter(|part| !part.is_empty()).count();
-            depths.entry(depth).or_default().push((parent, names));
-        }
-        depths.into_values().rev().collect()
+    /// For each directory the one that it is in; `None` for the root.
+    fn parents(&self) -> Vec<Option<usize>> {
+        let index: HashMap<&str, usize> = (self.dirs.iter().enumerate())
+            .map(|(index, dir)| (dir.path.as_str(), index))
+            .collect();
+        self.dirs
+            .iter()
+            .map(|dir| match dir.path.as_str() {
+                "" => None,
+                path => index.get(split(path).0).copied(),
+            })
+            .collect()
     }
 
-    fn remove_files(&self, consumed: &ConsumedDir) -> Result<u64, TreeError> {
+    /// Removes the files of a directory and its subdirectories, which have been emptied; returns how many files stay.
+    fn empty(&self, index: usize, subdirectories: &[&str]) -> Result<u64, TreeError> {
+        let consumed = &self.dirs[index];
+        if consumed.files.is_empty() && subdirectories.is_empty() {
+            return Ok(0);
+        }
         let mut kept = 0;
         let dir = self.open(&consumed.path)?;
         for file in &consumed.files {
@@ -143,6 +142,9 @@ impl Consumed {
                 Some(_) => kept += 1,
                 None => {}
             }
+        }
+        for name in subdirectories {
+            remove_if_empty(&dir, *name)?;
         }
         Ok(kept)
     }
@@ -178,23 +180,49 @@ fn split(path: &str) -> (&str, &str) {
     path.rsplit_once('/').unwrap_or(("", path))
 }
 
-/// Does `work` for each item on all processors; the first error ends it.
-fn in_parallel<T: Sync>(
-    items: &[T],
-    work: impl Fn(&T) -> Result<(), TreeError> + Sync,
+/// Does `work` for each node of a forest on all processors, for a parent after all of its children; the first error ends it.
+fn children_first(
+    parents: &[Option<usize>],
+    work: impl Fn(usize) -> Result<(), TreeError> + Sync,
 ) -> Result<(), TreeError> {
-    let next = AtomicUsize::new(0);
+    let waiting: Vec<_> = parents.iter().map(|_| AtomicUsize::new(0)).collect();
+    for parent in parents.iter().flatten() {
+        waiting[*parent].fetch_add(1, Ordering::Relaxed);
+    }
+    let threads = thread::available_parallelism().map_or(1, usize::from);
+    let (ready, next) = unbounded();
+    for (index, children) in waiting.iter().enumerate() {
+        if children.load(Ordering::Relaxed) == 0 {
+            // The other end is held below until all is done.
+            let _ = ready.send(Some(index));
+        }
+    }
+    let left = AtomicUsize::new(parents.len());
+    let end = || {
+        while next.try_recv().is_ok() {}
+        for _ in 0..threads {
+            let _ = ready.send(None);
+        }
+    };
+    if parents.is_empty() {
+        return Ok(());
+    }
     let take = || -> Result<(), TreeError> {
-        while let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) {
-            work(item).inspect_err(|_| next.store(items.len(), Ordering::Relaxed))?;
+        while let Ok(Some(index)) = next.recv() {
+            work(index).inspect_err(|_| end())?;
+            if let Some(parent) = parents[index]
+                && waiting[parent].fetch_sub(1, Ordering::AcqRel) == 1
+            {
+                let _ = ready.send(Some(parent));
+            }
+            if left.fetch_sub(1, Ordering::AcqRel) == 1 {
+                end();
+            }
         }
         Ok(())
     };
-    let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
-        let others: Vec<_> = (1..threads.min(items.len()))
-            .map(|_| scope.spawn(take))
-            .collect();
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(take)).collect();
         let own = take();
         others.into_iter().fold(own, |result, other| {
             result.and(other.join().expect("removing a file does not panic"))
