@@ -74,10 +74,15 @@ impl Checksum {
             return Err(bad());
         }
         let mut bytes = [0; CHECKSUM_LEN];
+        let mut seen = 0;
         for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
-            let high = hex_digit(pair[0]).ok_or_else(bad)?;
-            let low = hex_digit(pair[1]).ok_or_else(bad)?;
-            *byte = high << 4 | low;
+            let high = HEX_VALUES[usize::from(pair[0])];
+            let low = HEX_VALUES[usize::from(pair[1])];
+            seen |= high | low;
+            *byte = high << 4 | low & 15;
+        }
+        if seen > 15 {
+            return Err(bad());
         }
         Ok(Self(bytes))
     }
@@ -123,13 +128,16 @@ impl Checksum {
     }
 }
 
-fn hex_digit(digit: u8) -> Option<u8> {
-    match digit {
-        b'0'..=b'9' => Some(digit - b'0'),
-        b'a'..=b'f' => Some(digit - b'a' + 10),
-        _ => None,
+/// What a byte is worth as a lowercase hex digit; more than 15 for one that is none. Repositories are listed name by name.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [u8::MAX; 256];
+    let mut value = 0;
+    while value < 16 {
+        values[b"0123456789abcdef"[value as usize] as usize] = value;
+        value += 1;
     }
-}
+    values
+};
 
 /// The hex form of a [`Checksum`], held inline.
 #[derive(Clone, Copy, PartialEq, Eq)]

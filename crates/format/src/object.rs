@@ -191,11 +191,12 @@ impl ObjectName {
         if directory.len() != 2 || rest.len() != 62 || !directory.is_ascii() || !rest.is_ascii() {
             return Err(shape(file));
         }
-        let mut hex = String::with_capacity(64);
-        hex.push_str(directory);
-        hex.push_str(rest);
+        let mut hex = [0; 64];
+        hex[..2].copy_from_slice(directory.as_bytes());
+        hex[2..].copy_from_slice(rest.as_bytes());
+        let hex = std::str::from_utf8(&hex).map_err(|_| shape(file))?;
         Ok(Self {
-            checksum: Checksum::from_hex(&hex)?,
+            checksum: Checksum::from_hex(hex)?,
             kind: ObjectKind::from_extension(extension, form)?,
         })
     }
