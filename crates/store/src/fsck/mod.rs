@@ -122,12 +122,7 @@ impl<'r> Fsck<'r> {
     /// [`StoreError::BackRefMissing`] where back references are checked; the first damage unless it goes on after damage.
     pub fn enumerate_commits(&mut self) -> Result<u64, StoreError> {
         let mut ids = self.broken_targets.clone();
-        self.repo.for_each_object(|name| {
-            if name.kind == ObjectKind::Commit {
-                ids.insert(CommitId::new(name.checksum));
-            }
-            Ok(())
-        })?;
+        ids.extend(self.repo.list_commits()?);
         for id in ids {
             self.check_commit(id)?;
         }

@@ -96,6 +96,15 @@ pub struct PruneReport {
     pub commits_deleted: u64,
 }
 
+impl PruneReport {
+    fn add(&mut self, other: Self) {
+        self.objects_total += other.objects_total;
+        self.objects_deleted += other.objects_deleted;
+        self.bytes_freed += other.bytes_freed;
+        self.commits_deleted += other.commits_deleted;
+    }
+}
+
 /// Deletes what `options` does not keep.
 ///
 /// Static deltas to commits that are gone go, too. Holds the exclusive lock. Memory is 9 to 18 bytes for each file and

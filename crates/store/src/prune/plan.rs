@@ -1,6 +1,6 @@
 //! Which commits stay.
 
-use ostler_format::{CommitId, ObjectKind, Refspec};
+use ostler_format::{CommitId, Refspec};
 
 use super::PruneOptions;
 use crate::error::StoreError;
@@ -27,7 +27,7 @@ pub fn plan(repo: &Repo, options: &PruneOptions) -> Result<Vec<(CommitId, Depth)
     }
     if !options.is_by_ref() {
         keep.extend(
-            all_commits(repo)?
+            repo.list_commits()?
                 .into_iter()
                 .map(|commit| (commit, Depth::Parents(0))),
         );
@@ -87,15 +87,4 @@ fn depth_of(key: &RefKey, options: &PruneOptions) -> Retain {
         return Retain::Depth(Depth::All);
     }
     Retain::Default(options.depth)
-}
-
-fn all_commits(repo: &Repo) -> Result<Vec<CommitId>, StoreError> {
-    let mut commits = Vec::new();
-    repo.for_each_object(|name| {
-        if name.kind == ObjectKind::Commit {
-            commits.push(CommitId::new(name.checksum));
-        }
-        Ok(())
-    })?;
-    Ok(commits)
 }

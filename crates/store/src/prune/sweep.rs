@@ -1,6 +1,8 @@
 //! The executor: deletes what is not kept, in an order that a crash may end anywhere.
 
 use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::thread;
 
 use ostler_format::{CommitId, ObjectKind, ObjectName};
 use ostler_fs::Trusted;
@@ -19,31 +21,82 @@ pub(super) fn sweep(
     keep: &KeepSet,
     sink: &dyn Sink,
 ) -> Result<PruneReport, StoreError> {
+    let sweeper = Sweeper {
+        repo,
+        options,
+        keep,
+        sink,
+    };
     let mut report = PruneReport::default();
-    // Twice over the directories, so that nobody need remember what is to be deleted.
-    for commits in [true, false] {
-        repo.for_each_object(|name| {
-            if !is_counted(name, options) || (name.kind == ObjectKind::Commit) != commits {
-                return Ok(());
-            }
-            report.objects_total += 1;
-            if is_candidate(name) && !keep.contains(&name) {
-                report.bytes_freed += delete_object(repo, name, options)?;
-                report.objects_deleted += 1;
-                report.commits_deleted += u64::from(commits);
-                sink.event(Event::Advance {
-                    phase: Phase::Prune,
-                    objects: 1,
-                    bytes: 0,
-                });
-            }
-            Ok(())
-        })?;
+    for id in repo.list_commits()? {
+        sweeper.take(id.into(), &mut report)?;
     }
+    sweeper.sweep_others(&mut report)?;
     if !options.dry_run {
         remove_orphaned_commit_state(repo)?;
     }
     Ok(report)
+}
+
+struct Sweeper<'s> {
+    repo: &'s Repo,
+    options: &'s PruneOptions,
+    keep: &'s KeepSet,
+    sink: &'s dyn Sink,
+}
+
+impl Sweeper<'_> {
+    /// Sweeps all that are no commits, on all processors: nobody need remember what is to be deleted.
+    fn sweep_others(&self, report: &mut PruneReport) -> Result<(), StoreError> {
+        let threads = thread::available_parallelism().map_or(1, usize::from);
+        let prefixes: Vec<u8> = (0..=u8::MAX).collect();
+        let reports: Vec<Result<PruneReport, StoreError>> = thread::scope(|scope| {
+            let shares: Vec<_> = prefixes
+                .chunks(prefixes.len().div_ceil(threads))
+                .map(|share| {
+                    scope.spawn(move || self.sweep_share(share[0]..=share[share.len() - 1]))
+                })
+                .collect();
+            shares
+                .into_iter()
+                .map(|share| share.join().expect("sweeping does not panic"))
+                .collect()
+        });
+        for share in reports {
+            report.add(share?);
+        }
+        Ok(())
+    }
+
+    fn sweep_share(&self, range: RangeInclusive<u8>) -> Result<PruneReport, StoreError> {
+        let mut report = PruneReport::default();
+        self.repo.for_each_object_in(range, |name| {
+            if name.kind == ObjectKind::Commit {
+                return Ok(());
+            }
+            self.take(name, &mut report)
+        })?;
+        Ok(report)
+    }
+
+    /// Counts an object, and deletes it if nothing needs it.
+    fn take(&self, name: ObjectName, report: &mut PruneReport) -> Result<(), StoreError> {
+        if !is_counted(name, self.options) {
+            return Ok(());
+        }
+        report.objects_total += 1;
+        if is_candidate(name) && !self.keep.contains(&name) {
+            report.bytes_freed += delete_object(self.repo, name, self.options)?;
+            report.objects_deleted += 1;
+            report.commits_deleted += u64::from(name.kind == ObjectKind::Commit);
+            self.sink.event(Event::Advance {
+                phase: Phase::Prune,
+                objects: 1,
+                bytes: 0,
+            });
+        }
+        Ok(())
+    }
 }
 
 /// Whether the object is looked at: none that only go with a commit.

@@ -1,7 +1,7 @@
 //! `rev-parse`: the commit that a name stands for.
 
 use anyhow::bail;
-use ostler_format::{CommitId, ObjectKind};
+use ostler_format::CommitId;
 use ostler_store::Repo;
 
 use crate::context::Context;
@@ -47,14 +47,7 @@ impl Verb for RevParse {
 }
 
 fn only_commit(repo: &Repo) -> anyhow::Result<CommitId> {
-    let mut commits = Vec::new();
-    repo.for_each_object(|name| {
-        if name.kind == ObjectKind::Commit {
-            commits.push(CommitId::new(name.checksum));
-        }
-        Ok(())
-    })?;
-    match commits[..] {
+    match repo.list_commits()?[..] {
         [] => bail!("No commit objects found"),
         [only] => Ok(only),
         _ => bail!("Multiple commit objects found"),
