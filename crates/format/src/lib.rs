@@ -11,6 +11,7 @@
 //! | `dirtree`, `dirtree_ref`, `dirmeta` | directories, owned and in place |
 //! | `file_header`, `xattrs`, `mode` | files and symlinks |
 //! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
+//! | [`delta`] | static deltas: superblocks, parts, operations, indexes |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
 //! | [`packages`] | what dpkg and rpm say is installed |
 //! | [`archive`] | tar and cpio as streams of entries, and tar written |
@@ -21,6 +22,7 @@ pub mod bls;
 pub mod bootlink;
 mod checksum;
 mod commit;
+pub mod delta;
 mod dirmeta;
 mod dirtree;
 mod dirtree_ref;

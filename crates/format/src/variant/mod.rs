@@ -13,7 +13,7 @@ mod types;
 mod value;
 
 pub use decode::{MAX_VALUES, split_variant};
-pub(crate) use encode::push_frame;
+pub(crate) use encode::{pad, push_frame};
 pub use error::VariantError;
 pub(crate) use error::not_normal;
 pub use framing::{Items, Member, split_str, split_tuple};

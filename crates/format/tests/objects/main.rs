@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod deltas;
 mod gvariant_crate;
 mod mutations;
 mod round_trips;

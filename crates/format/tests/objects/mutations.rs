@@ -6,7 +6,7 @@ use ostler_format::{
 use crate::samples::{self, Random};
 
 /// Changes one to four bytes, or cuts, doubles or swaps a stretch.
-fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
+pub(crate) fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
     let mut out = bytes.to_vec();
     for _ in 0..=random.below(3) {
         let at = random.below(out.len() + 1);
@@ -28,7 +28,7 @@ fn mutate(bytes: &[u8], random: &mut Random) -> Vec<u8> {
 }
 
 /// Runs `parse` on many broken forms of `bytes`; what it accepts it must give back as it was.
-fn check(bytes: &[u8], rounds: usize, parse: impl Fn(&[u8]) -> Option<Vec<u8>>) {
+pub(crate) fn check(bytes: &[u8], rounds: usize, parse: impl Fn(&[u8]) -> Option<Vec<u8>>) {
     assert_eq!(parse(bytes).as_deref(), Some(bytes), "the unbroken bytes");
     let mut random = Random(bytes.len() as u64);
     let mut refused = 0;

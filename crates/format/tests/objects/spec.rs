@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::Path;
 
+use ostler_format::delta::{Part, Superblock};
 use ostler_format::{
     Annotate, Checksum, Commit, DirMeta, DirTree, FileHeader, Metadata, SizeEntry, Summary, Type,
     Value, Xattrs,
@@ -53,6 +54,8 @@ fn rewrite(kind: &str, bytes: &[u8]) -> Vec<u8> {
             .unwrap()
             .to_user_meta()
             .unwrap(),
+        "superblock" => Superblock::parse(bytes).unwrap().to_bytes().unwrap(),
+        "part" => Part::parse(bytes).unwrap().to_bytes(),
         "sizes" => SizeEntry::parse(bytes).unwrap().to_bytes(),
         "content" => {
             let mut rest = bytes;
