@@ -1,6 +1,7 @@
 //! A repository's summary file: `(a(s(taya{sv}))a{sv})`, its refs and facts about it.
 
 use crate::checksum::{Checksum, CommitId};
+use crate::delta::DeltaIndex;
 use crate::dirmeta::check_size;
 use crate::error::{InObject as _, ObjectError};
 use crate::metadata::Metadata;
@@ -126,19 +127,10 @@ impl Summary {
         map.items().ok_or_else(shape)?.iter().map(entry).collect()
     }
 
-    /// The static deltas that it lists (`ostree.static-deltas`): their names, and the SHA-256 of their superblocks.
-    pub fn static_deltas(&self) -> Result<Vec<(String, Checksum)>, ObjectError> {
-        let Some(map) = self.metadata.get("ostree.static-deltas") else {
-            return Ok(Vec::new());
-        };
-        let entry = |(name, value): (&str, &Value)| {
-            let bytes = value.as_bytes().ok_or_else(shape)?;
-            Ok((name.to_owned(), checksum(bytes)?))
-        };
-        Metadata::from_value(map.clone())?
-            .iter()
-            .map(entry)
-            .collect()
+    /// The static deltas that it lists (`ostree.static-deltas`).
+    pub fn static_deltas(&self) -> Result<DeltaIndex, ObjectError> {
+        let map = self.metadata.get("ostree.static-deltas").cloned();
+        map.map_or_else(|| Ok(DeltaIndex::default()), DeltaIndex::from_value)
     }
 }
 

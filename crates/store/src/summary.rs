@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ostler_format::delta::DeltaName;
 use ostler_format::{
     Checksum, CollectionId, Commit, CommitId, DirMeta, DirTree, KeyFile, Metadata, ObjectKind,
     ObjectName, RefName, S_IFDIR, Summary, SummaryRef, Value, Xattrs, collection_map_to_value,
@@ -13,7 +14,6 @@ use ostler_fs::lock::{FileLock, LockMode, Timeout};
 use crate::bindings::{COLLECTION_BINDING, REF_BINDING};
 use crate::collections::RemoteRefs;
 use crate::config::ConfigError;
-use crate::delta::DeltaEntry;
 use crate::error::StoreError;
 use crate::refs::RefKey;
 use crate::repo::Repo;
@@ -166,7 +166,7 @@ fn promise_indexes(repo: &Repo) -> Result<(), StoreError> {
 fn build(
     repo: &Repo,
     extra: &Metadata,
-    deltas: &BTreeMap<DeltaEntry, Checksum>,
+    deltas: &BTreeMap<DeltaName, Checksum>,
     now: SystemTime,
 ) -> Result<Summary, StoreError> {
     let mut refs = Vec::new();

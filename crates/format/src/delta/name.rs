@@ -25,6 +25,17 @@ impl DeltaName {
         format!("deltas/{}/{}", &whole[..2], &whole[2..])
     }
 
+    /// Takes the names of the two folders below `deltas/` apart; `None` if they are no delta's.
+    pub fn from_folder_names(prefix: &str, rest: &str) -> Option<Self> {
+        let id = |text| Checksum::from_delta_name(text).map(CommitId::new).ok();
+        let whole = format!("{prefix}{rest}");
+        let (from, to) = match whole.split_once('-') {
+            Some((from, to)) => (Some(id(from)?), to),
+            None => (None, whole.as_str()),
+        };
+        Some(Self { to: id(to)?, from })
+    }
+
     /// The path of its superblock.
     pub fn superblock_path(&self) -> String {
         format!("{}/superblock", self.path())

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_format::{Checksum, Metadata, ObjectKind, ObjectName, Value};
+use ostler_format::delta::DeltaName;
+use ostler_format::{Checksum, CommitId, Metadata, Value};
 use ostler_fs::{Dir, Entries, FileType};
 
 use crate::error::StoreError;
@@ -14,54 +15,18 @@ const KEY: &str = "ostree.static-deltas";
 /// The largest superblock that is read; it holds the small parts themselves.
 const MAX_SUPERBLOCK: u64 = ostler_format::MAX_METADATA_SIZE;
 
-/// A static delta.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeltaEntry {
-    /// The commit that it leads to.
-    pub to: Checksum,
-    /// The commit that it starts from; `None` for one that needs nothing.
-    pub from: Option<Checksum>,
-}
-
-impl DeltaEntry {
-    /// Parses the two parts of its path below `deltas/`.
-    fn from_names(prefix: &str, rest: &str) -> Option<Self> {
-        let whole = format!("{prefix}{rest}");
-        let parse = |text| Checksum::from_delta_name(text).ok();
-        match whole.split_once('-') {
-            Some((from, to)) => Some(Self {
-                from: Some(parse(from)?),
-                to: parse(to)?,
-            }),
-            None => Some(Self {
-                from: None,
-                to: parse(&whole)?,
-            }),
-        }
-    }
-
-    /// The key under which the summary has it: `TO` or `FROM-TO`, in hexadecimal digits.
-    #[must_use]
-    pub fn key(&self) -> String {
-        match self.from {
-            Some(from) => format!("{from}-{}", self.to),
-            None => self.to.to_string(),
-        }
-    }
-}
-
 /// Lists the deltas of a repository with the checksums of their superblocks.
 ///
 /// # Errors
 /// [`StoreError::Fs`].
-pub fn list(repo: &Repo) -> Result<BTreeMap<DeltaEntry, Checksum>, StoreError> {
+pub fn list(repo: &Repo) -> Result<BTreeMap<DeltaName, Checksum>, StoreError> {
     let mut found = BTreeMap::new();
     let Some(deltas) = repo.dir().open_dir_beneath_optional(DELTAS)? else {
         return Ok(found);
     };
     for (prefix, folder) in folders(&deltas)? {
         for (rest, delta) in folders(&folder)? {
-            let Some(entry) = DeltaEntry::from_names(&prefix, &rest) else {
+            let Some(entry) = DeltaName::from_folder_names(&prefix, &rest) else {
                 continue;
             };
             if let Some(bytes) = delta.read_optional("superblock", MAX_SUPERBLOCK)? {
@@ -76,7 +41,7 @@ pub fn list(repo: &Repo) -> Result<BTreeMap<DeltaEntry, Checksum>, StoreError> {
 ///
 /// # Errors
 /// [`StoreError::Fs`].
-pub fn remove_to(repo: &Repo, commit: Checksum) -> Result<u64, StoreError> {
+pub fn remove_to(repo: &Repo, commit: CommitId) -> Result<u64, StoreError> {
     remove_where(repo, |entry| Ok(entry.to == commit))
 }
 
@@ -85,14 +50,12 @@ pub fn remove_to(repo: &Repo, commit: Checksum) -> Result<u64, StoreError> {
 /// # Errors
 /// [`StoreError::Fs`].
 pub fn remove_orphans(repo: &Repo) -> Result<u64, StoreError> {
-    remove_where(repo, |entry| {
-        Ok(!repo.has_object(&ObjectName::new(entry.to, ObjectKind::Commit))?)
-    })
+    remove_where(repo, |entry| Ok(!repo.has_object(&entry.to.into())?))
 }
 
 fn remove_where(
     repo: &Repo,
-    doomed: impl Fn(&DeltaEntry) -> Result<bool, StoreError>,
+    doomed: impl Fn(&DeltaName) -> Result<bool, StoreError>,
 ) -> Result<u64, StoreError> {
     let mut removed = 0;
     let Some(deltas) = repo.dir().open_dir_beneath_optional(DELTAS)? else {
@@ -100,7 +63,7 @@ fn remove_where(
     };
     for (prefix, folder) in folders(&deltas)? {
         for (rest, delta) in folders(&folder)? {
-            let Some(entry) = DeltaEntry::from_names(&prefix, &rest) else {
+            let Some(entry) = DeltaName::from_folder_names(&prefix, &rest) else {
                 continue;
             };
             if doomed(&entry)? {
@@ -125,9 +88,9 @@ fn remove_where(
 /// [`StoreError::Fs`].
 pub(crate) fn reindex(
     repo: &Repo,
-    deltas: &BTreeMap<DeltaEntry, Checksum>,
+    deltas: &BTreeMap<DeltaName, Checksum>,
 ) -> Result<(), StoreError> {
-    let mut by_target: BTreeMap<Checksum, Vec<(DeltaEntry, Checksum)>> = BTreeMap::new();
+    let mut by_target: BTreeMap<CommitId, Vec<(DeltaName, Checksum)>> = BTreeMap::new();
     for (entry, superblock) in deltas {
         by_target
             .entry(entry.to)
@@ -136,7 +99,7 @@ pub(crate) fn reindex(
     }
     remove_stale(repo, &by_target.keys().copied().collect())?;
     for (target, deltas) in by_target {
-        let name = target.to_delta_name();
+        let name = target.checksum().to_delta_name();
         let folder = repo
             .dir()
             .create_dir_all(format!("{INDEXES}/{}", &name[..2]), 0o775)?;
@@ -149,15 +112,18 @@ pub(crate) fn reindex(
 }
 
 /// Returns the map that summaries and indexes have: key of the delta to checksum of its superblock.
-pub(crate) fn to_value(deltas: impl IntoIterator<Item = (DeltaEntry, Checksum)>) -> Value {
+pub(crate) fn to_value(deltas: impl IntoIterator<Item = (DeltaName, Checksum)>) -> Value {
     let mut map = Metadata::new();
     for (entry, superblock) in deltas {
-        map.push(entry.key(), Value::Bytes(superblock.as_bytes().to_vec()));
+        map.push(
+            entry.to_string(),
+            Value::Bytes(superblock.as_bytes().to_vec()),
+        );
     }
     map.into_hash_order().to_value()
 }
 
-fn remove_stale(repo: &Repo, targets: &BTreeSet<Checksum>) -> Result<(), StoreError> {
+fn remove_stale(repo: &Repo, targets: &BTreeSet<CommitId>) -> Result<(), StoreError> {
     let Some(indexes) = repo.dir().open_dir_beneath_optional(INDEXES)? else {
         return Ok(());
     };
@@ -168,7 +134,8 @@ fn remove_stale(repo: &Repo, targets: &BTreeSet<Checksum>) -> Result<(), StoreEr
             };
             let target = name
                 .strip_suffix(".index")
-                .and_then(|rest| Checksum::from_delta_name(&format!("{prefix}{rest}")).ok());
+                .and_then(|rest| Checksum::from_delta_name(&format!("{prefix}{rest}")).ok())
+                .map(CommitId::new);
             if target.is_some_and(|target| !targets.contains(&target)) {
                 folder.unlink_optional(name)?;
             }

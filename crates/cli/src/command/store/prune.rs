@@ -78,7 +78,7 @@ impl Verb for Prune {
         for commit in &self.delete_commit {
             let id = repo.resolve(commit)?;
             if self.static_deltas_only {
-                delta::remove_to(&repo, id.checksum())?;
+                delta::remove_to(&repo, id)?;
             } else {
                 prune::delete_commit(&mut repo, id)?;
             }
