@@ -1,7 +1,7 @@
 //! A repository's summary file: `(a(s(taya{sv}))a{sv})`, its refs and facts about it.
 
 use crate::checksum::{Checksum, CommitId};
-use crate::delta::DeltaIndex;
+use crate::delta::{DELTAS_KEY, DeltaIndex};
 use crate::dirmeta::check_size;
 use crate::error::{InObject as _, ObjectError};
 use crate::metadata::Metadata;
@@ -129,7 +129,7 @@ impl Summary {
 
     /// The static deltas that it lists (`ostree.static-deltas`).
     pub fn static_deltas(&self) -> Result<DeltaIndex, ObjectError> {
-        let map = self.metadata.get("ostree.static-deltas").cloned();
+        let map = self.metadata.get(DELTAS_KEY).cloned();
         map.map_or_else(|| Ok(DeltaIndex::default()), DeltaIndex::from_value)
     }
 }

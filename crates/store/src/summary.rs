@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ostler_format::delta::DeltaName;
+use ostler_format::delta::{DELTAS_KEY, DeltaName};
 use ostler_format::{
     Checksum, CollectionId, Commit, CommitId, DirMeta, DirTree, KeyFile, Metadata, ObjectKind,
     ObjectName, RefName, S_IFDIR, Summary, SummaryRef, Value, Xattrs, collection_map_to_value,
@@ -186,7 +186,7 @@ fn build(
         let deltas = deltas
             .iter()
             .map(|(entry, superblock)| (*entry, *superblock));
-        metadata.insert("ostree.static-deltas", crate::delta::to_value(deltas));
+        metadata.insert(DELTAS_KEY, crate::delta::to_value(deltas));
     }
     metadata.insert(
         "ostree.summary.last-modified",

@@ -7,7 +7,9 @@ use crate::metadata::Metadata;
 use crate::variant::Value;
 
 const OBJECT: &str = "delta index";
-const KEY: &str = "ostree.static-deltas";
+
+/// The key of the map in a summary's metadata and in an index.
+pub const DELTAS_KEY: &str = "ostree.static-deltas";
 
 /// Deltas and the checksums of their superblocks, in stored order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,7 +21,7 @@ pub struct DeltaIndex {
 impl DeltaIndex {
     /// Parses a file below `delta-indexes/`; one without the map lists nothing.
     pub fn parse(bytes: &[u8]) -> Result<Self, ObjectError> {
-        match Metadata::parse(bytes)?.get(KEY) {
+        match Metadata::parse(bytes)?.get(DELTAS_KEY) {
             Some(map) => Self::from_value(map.clone()),
             None => Ok(Self::default()),
         }
@@ -60,7 +62,7 @@ impl DeltaIndex {
     /// The bytes of a file below `delta-indexes/`.
     pub fn to_bytes(&self) -> Result<Vec<u8>, ObjectError> {
         let mut index = Metadata::new();
-        index.push(KEY, self.to_value());
+        index.push(DELTAS_KEY, self.to_value());
         index.to_bytes()
     }
 

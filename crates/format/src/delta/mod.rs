@@ -13,7 +13,7 @@ mod opcode;
 mod part;
 mod superblock;
 
-pub use index::DeltaIndex;
+pub use index::{DELTAS_KEY, DeltaIndex};
 pub use name::DeltaName;
 pub use opcode::{MAX_OPERATION_SIZE, Operation, Operations};
 pub use part::{

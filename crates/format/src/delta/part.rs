@@ -104,15 +104,8 @@ impl PartLayout {
         if owners > xattrs || xattrs > data || data > body {
             return Err(field("its members lie outside"));
         }
-        for table in [owners, xattrs - owners] {
-            if table > MAX_TABLE_SIZE {
-                return Err(ObjectError::TooLarge {
-                    object: "table of a delta part",
-                    found: table,
-                    limit: MAX_TABLE_SIZE,
-                });
-            }
-        }
+        check_table(owners)?;
+        check_table(xattrs - owners)?;
         Ok(Self {
             owners: 0..owners,
             xattrs: owners..xattrs,
@@ -291,17 +284,21 @@ impl PartBuilder {
             ends.push(table.len());
         }
         push_frame(&mut table, 0, ends.into_iter());
-        for size in [table.len(), self.owners.len() * OWNER_LEN] {
-            if size as u64 > MAX_TABLE_SIZE {
-                return Err(ObjectError::TooLarge {
-                    object: "table of a delta part",
-                    found: size as u64,
-                    limit: MAX_TABLE_SIZE,
-                });
-            }
-        }
+        check_table(table.len() as u64)?;
+        check_table((self.owners.len() * OWNER_LEN) as u64)?;
         Ok(encode(&self.owners, &table, &self.data, &self.operations))
     }
+}
+
+fn check_table(size: u64) -> Result<(), ObjectError> {
+    if size > MAX_TABLE_SIZE {
+        return Err(ObjectError::TooLarge {
+            object: "table of a delta part",
+            found: size,
+            limit: MAX_TABLE_SIZE,
+        });
+    }
+    Ok(())
 }
 
 fn encode(owners: &[FileOwner], xattrs: &[u8], data: &[u8], operations: &[u8]) -> Vec<u8> {

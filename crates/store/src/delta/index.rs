@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_format::delta::DeltaName;
+use ostler_format::delta::{DELTAS_KEY, DeltaName};
 use ostler_format::{Checksum, CommitId, Metadata, Value};
 use ostler_fs::{Dir, Entries, FileType};
 
@@ -11,7 +11,6 @@ use crate::repo::Repo;
 
 const DELTAS: &str = "deltas";
 const INDEXES: &str = "delta-indexes";
-const KEY: &str = "ostree.static-deltas";
 /// The largest superblock that is read; it holds the small parts themselves.
 const MAX_SUPERBLOCK: u64 = ostler_format::MAX_METADATA_SIZE;
 
@@ -104,7 +103,7 @@ pub(crate) fn reindex(
             .dir()
             .create_dir_all(format!("{INDEXES}/{}", &name[..2]), 0o775)?;
         let mut index = Metadata::new();
-        index.push(KEY, to_value(deltas));
+        index.push(DELTAS_KEY, to_value(deltas));
         let file = format!("{}.index", &name[2..]);
         repo.replace_file(&folder, &file, &index.to_bytes()?, repo.durability())?;
     }
@@ -186,7 +185,7 @@ mod tests {
             reindex(&repo, &list(&repo).unwrap()).unwrap();
             let bytes = std::fs::read(&index).ok()?;
             let metadata = Metadata::parse(&bytes).unwrap();
-            Some(Metadata::from_value(metadata.get(KEY).unwrap().clone()).unwrap())
+            Some(Metadata::from_value(metadata.get(DELTAS_KEY).unwrap().clone()).unwrap())
         };
 
         let both = indexed().unwrap();

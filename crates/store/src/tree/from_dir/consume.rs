@@ -185,6 +185,9 @@ fn children_first(
     parents: &[Option<usize>],
     work: impl Fn(usize) -> Result<(), TreeError> + Sync,
 ) -> Result<(), TreeError> {
+    if parents.is_empty() {
+        return Ok(());
+    }
     let waiting: Vec<_> = parents.iter().map(|_| AtomicUsize::new(0)).collect();
     for parent in parents.iter().flatten() {
         waiting[*parent].fetch_add(1, Ordering::Relaxed);
@@ -204,9 +207,6 @@ fn children_first(
             let _ = ready.send(None);
         }
     };
-    if parents.is_empty() {
-        return Ok(());
-    }
     let take = || -> Result<(), TreeError> {
         while let Ok(Some(index)) = next.recv() {
             work(index).inspect_err(|_| end())?;
