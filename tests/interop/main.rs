@@ -15,6 +15,7 @@ mod debian;
 mod metadata;
 mod pull;
 mod report;
+mod selinux;
 mod signatures;
 mod sysroot;
 mod upkeep;

@@ -1,4 +1,4 @@
-//! Extended attributes as objects hold them: `a(ayay)`, each name with a NUL after it, sorted by name.
+//! Extended attributes as objects hold them: `a(ayay)`, each name with a NUL after it.
 
 use crate::error::{InObject as _, ObjectError};
 use crate::variant::framing::{Items, Member};
@@ -12,7 +12,10 @@ pub const MAX_XATTR_VALUE: usize = 65536;
 const OBJECT: &str = "xattrs";
 const PAIR: [Member; 2] = [Member::variable(1), Member::variable(1)];
 
-/// A set of xattrs: sorted by name, no name twice. Names are held without the NUL that follows them in objects.
+/// A set of xattrs: no name twice, in the order that is part of an object's bytes. Names are held without the NUL that follows
+/// them in objects.
+///
+/// The order is by name but where libostree labelled a file: it puts `security.selinux` last.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Xattrs(Vec<(Vec<u8>, Vec<u8>)>);
 
@@ -50,15 +53,15 @@ impl Xattrs {
         self.0.len()
     }
 
-    /// Names and values, by name.
+    /// Names and values, in order.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
         self.0.iter().map(|(name, value)| (&name[..], &value[..]))
     }
 
     /// The value under `name`.
     pub fn get(&self, name: &[u8]) -> Option<&[u8]> {
-        let index = self.0.binary_search_by(|(n, _)| n[..].cmp(name)).ok()?;
-        Some(&self.0[index].1)
+        let mut pairs = self.0.iter();
+        pairs.find_map(|(n, value)| (n[..] == *name).then_some(&value[..]))
     }
 
     /// The same set without the names that `keep` refuses.
@@ -66,17 +69,25 @@ impl Xattrs {
         self.0.retain(|(name, value)| keep(name, value));
     }
 
-    /// Adds an xattr, or gives one that is there another value; checks as [`Xattrs::from_pairs`] does.
+    /// Adds an xattr before the first whose name is greater, in the place of one of that name; checks as
+    /// [`Xattrs::from_pairs`] does.
     pub fn insert(&mut self, name: &[u8], value: &[u8]) -> Result<(), ObjectError> {
         check(name, value)?;
-        match self.0.binary_search_by(|(n, _)| n[..].cmp(name)) {
-            Ok(index) => self.0[index].1 = value.into(),
-            Err(index) => self.0.insert(index, (name.into(), value.into())),
-        }
+        self.0.retain(|(n, _)| n[..] != *name);
+        let greater = self.0.iter().position(|(n, _)| n[..] > *name);
+        let index = greater.unwrap_or(self.0.len());
+        self.0.insert(index, (name.into(), value.into()));
         Ok(())
     }
 
-    /// Parses `a(ayay)` in normal form, sorted by name.
+    /// Moves the xattr of that name, if it is there, to the end.
+    pub fn move_last(&mut self, name: &[u8]) {
+        if let Some(index) = self.0.iter().position(|(n, _)| n[..] == *name) {
+            self.0[index..].rotate_left(1);
+        }
+    }
+
+    /// Parses `a(ayay)` in normal form, with no name twice.
     pub fn parse(bytes: &[u8]) -> Result<Self, ObjectError> {
         if bytes.is_empty() {
             return Ok(Self::new());
@@ -88,12 +99,15 @@ impl Xattrs {
                 return Err(bad(name, "its name does not end with NUL"));
             };
             check(name, value)?;
-            if pairs.last().is_some_and(|(before, _)| before[..] >= *name) {
-                return Err(order(name));
-            }
             pairs.push((name.into(), value.into()));
         }
-        Ok(Self(pairs))
+        // Over references: a hostile object may have many.
+        let mut names: Vec<&[u8]> = pairs.iter().map(|(name, _)| &name[..]).collect();
+        names.sort_unstable();
+        match names.windows(2).find(|two| two[0] == two[1]) {
+            Some(two) => Err(order(two[1])),
+            None => Ok(Self(pairs)),
+        }
     }
 
     /// The `a(ayay)`.

@@ -19,6 +19,7 @@
 //! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
 //! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
+//! | [`selinux`] | the labels that a tree's policy gives its files |
 //! | [`bindings`] | the refs that a commit says it is for |
 //! | [`progress`] | what long work says of itself |
 
@@ -47,6 +48,7 @@ pub mod remote;
 pub mod repair;
 mod replace;
 pub mod repo;
+pub mod selinux;
 pub mod serve;
 pub mod sign;
 pub mod summary;

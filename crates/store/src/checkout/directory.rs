@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use ostler_format::{DirMeta, DirMetaId, DirTreeId, DirTreeRef, FileId, ObjectName};
+use ostler_format::{DirMeta, DirMetaId, DirTreeId, DirTreeRef, FileId, ObjectName, Xattrs};
 use ostler_fs::{Dir, FileType, Timestamp, file, xattr};
 
 use super::cache::Cache;
 use super::whiteout::{self, Whiteout};
-use super::{CheckoutError, CheckoutOptions, CheckoutStats, Links, Overwrite, Ownership};
+use super::{
+    CheckoutError, CheckoutOptions, CheckoutStats, Labelling, Links, Overwrite, Ownership,
+};
 use crate::error::StoreError;
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::Repo;
+use crate::selinux::SELINUX_XATTR;
 
 /// Modification time of directories, so that every checkout of a commit is the same.
 const EPOCH: Timestamp = Timestamp {
@@ -115,7 +118,7 @@ impl<'w> Work<'w> {
             });
         }
         if job.created == Created::Yes {
-            self.apply_metadata(&dir, job.meta)?;
+            self.apply_metadata(&dir, &job.path, job.meta)?;
         }
         self.sink.event(Event::Advance {
             phase: Phase::Checkout,
@@ -169,15 +172,17 @@ impl<'w> Work<'w> {
         }
     }
 
-    fn apply_metadata(&self, dir: &Dir, meta: DirMetaId) -> Result<(), CheckoutError> {
+    fn apply_metadata(&self, dir: &Dir, path: &str, meta: DirMetaId) -> Result<(), CheckoutError> {
         let meta: DirMeta = self.repo.read_dirmeta(meta)?;
-        if self.options.ownership == Ownership::Commit
-            && self.repo.mode() != crate::RepoMode::BareUserOnly
-        {
+        if self.keeps_owner() {
             file::set_owner(dir, meta.uid, meta.gid)?;
-            for (key, value) in meta.xattrs.iter() {
-                xattr::set(dir, key, value)?;
-            }
+        }
+        let path = match path.trim_end_matches('/') {
+            "" => "/",
+            path => path,
+        };
+        for (key, value) in self.xattrs(path, meta.mode, &meta.xattrs)?.iter() {
+            xattr::set(dir, key, value)?;
         }
         let is_user_only = self.repo.mode() == crate::RepoMode::BareUserOnly;
         let mask = if self.options.canonical_dirs || is_user_only {
@@ -190,6 +195,34 @@ impl<'w> Work<'w> {
             file::set_times(dir, EPOCH)?;
         }
         Ok(())
+    }
+
+    /// Whether what is written gets the owner and the xattrs that the commit says.
+    pub(super) fn keeps_owner(&self) -> bool {
+        self.options.ownership == Ownership::Commit
+            && self.repo.mode() != crate::RepoMode::BareUserOnly
+    }
+
+    /// The xattrs that what is written at `path` gets, without a slash at its end.
+    pub(super) fn xattrs(
+        &self,
+        path: &str,
+        mode: u32,
+        committed: &Xattrs,
+    ) -> Result<Xattrs, CheckoutError> {
+        let mut xattrs = match self.keeps_owner() {
+            true => committed.clone(),
+            false => Xattrs::new(),
+        };
+        if let Some(Labelling { labels, prefix }) = self.options.labels {
+            xattrs.retain(|name, _| name != SELINUX_XATTR);
+            let path = match path {
+                "/" if !prefix.is_empty() => prefix.to_owned(),
+                path => format!("{prefix}{path}"),
+            };
+            labels.apply(&path, mode, &mut xattrs)?;
+        }
+        Ok(xattrs)
     }
 
     pub(super) fn count_link(&self) {

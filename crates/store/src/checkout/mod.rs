@@ -26,6 +26,7 @@ use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::Repo;
+use crate::selinux::{LabelError, Labels};
 
 /// Whose owner, mode and xattrs the files get.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -88,6 +89,17 @@ pub struct CheckoutOptions<'f> {
     /// Called with the absolute path within the commit of each file and directory, the latter with a slash at its end; what
     /// gives true is left out.
     pub skip: Option<&'f Filter<'f>>,
+    /// SELinux labels in the place of the commit's; only for copies, not for links.
+    pub labels: Option<Labelling<'f>>,
+}
+
+/// SELinux labels for a tree that will lie below a path.
+#[derive(Clone, Copy, Debug)]
+pub struct Labelling<'f> {
+    /// The policy.
+    pub labels: &'f Labels,
+    /// What comes before the paths of the commit, without a slash at the end; empty for a root.
+    pub prefix: &'f str,
 }
 
 /// What a checkout made.
@@ -130,6 +142,9 @@ pub enum CheckoutError {
         /// Which mode would be needed.
         reason: &'static str,
     },
+    /// A label cannot be given.
+    #[error(transparent)]
+    Label(#[from] LabelError),
     /// A file that exists differs from the commit's.
     #[error("`{path}`: File exists, and differs from the commit's")]
     Differs {
@@ -293,6 +308,11 @@ fn check_devices(
 }
 
 fn check_links(mode: RepoMode, options: &CheckoutOptions<'_>) -> Result<(), CheckoutError> {
+    if options.labels.is_some() && options.links != Links::Copy {
+        return Err(CheckoutError::CannotLink {
+            reason: "A file that is labelled cannot be a hardlink",
+        });
+    }
     if options.links != Links::Require {
         return Ok(());
     }

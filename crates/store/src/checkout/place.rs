@@ -260,12 +260,13 @@ impl Work<'_> {
         header: &FileHeader,
     ) -> Result<(), CheckoutError> {
         let make = |at: &str| dir.symlink(&header.symlink_target, at);
+        let xattrs = self.xattrs(&format!("{path}{name}"), header.mode, &header.xattrs)?;
         let set = |at: &str| -> Result<(), CheckoutError> {
             if self.keeps_owner() {
                 dir.set_owner(at, header.uid, header.gid)?;
-                for (key, value) in header.xattrs.iter() {
-                    dir.set_xattr(at, key, value)?;
-                }
+            }
+            for (key, value) in xattrs.iter() {
+                dir.set_xattr(at, key, value)?;
             }
             Ok(())
         };
@@ -304,10 +305,11 @@ impl Work<'_> {
         write_content(object, &mut to)?;
         if self.keeps_owner() {
             file::set_owner(&to, header.uid, header.gid)?;
-            // After chown, which clears file capabilities.
-            for (key, value) in header.xattrs.iter() {
-                xattr::set(&to, key, value)?;
-            }
+        }
+        let xattrs = self.xattrs(&format!("{path}{name}"), header.mode, &header.xattrs)?;
+        // After chown, which clears file capabilities.
+        for (key, value) in xattrs.iter() {
+            xattr::set(&to, key, value)?;
         }
         file::set_mode(&to, self.permissions(&header))?;
         let policy = match self.options.overwrite {
@@ -329,10 +331,6 @@ impl Work<'_> {
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    fn keeps_owner(&self) -> bool {
-        self.options.ownership == Ownership::Commit && self.repo.mode() != RepoMode::BareUserOnly
     }
 
     fn permissions(&self, header: &FileHeader) -> u32 {

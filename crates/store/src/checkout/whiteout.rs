@@ -7,7 +7,7 @@ use ostler_format::FileId;
 use ostler_fs::Dir;
 
 use super::directory::Work;
-use super::{CheckoutError, CheckoutOptions, Overwrite, Ownership};
+use super::{CheckoutError, CheckoutOptions, Overwrite};
 
 const LAYER_PREFIX: &str = ".wh.";
 const QUOTED_PREFIX: &str = ".ostree-wh.";
@@ -71,11 +71,13 @@ impl Work<'_> {
             }
         }
         dir.make_node(name, S_IFCHR | (header.mode & 0o7777), 0)?;
-        if self.options.ownership == Ownership::Commit {
+        if self.keeps_owner() {
             dir.set_owner(name, header.uid, header.gid)?;
-            for (key, value) in header.xattrs.iter() {
-                dir.set_xattr(name, key, value)?;
-            }
+        }
+        let mode = S_IFCHR | (header.mode & 0o7777);
+        let xattrs = self.xattrs(&format!("{path}{name}"), mode, &header.xattrs)?;
+        for (key, value) in xattrs.iter() {
+            dir.set_xattr(name, key, value)?;
         }
         dir.set_mode(name, header.mode & 0o7777)?;
         self.count_copy(0);

@@ -1,13 +1,16 @@
 //! Checking one object against its name.
 
 use ostler_format::{
-    Checksum, Commit, CommitId, DirMeta, DirTreeRef, FileId, Metadata, ObjectKind, ObjectName,
+    Checksum, Commit, CommitId, DirMeta, DirTreeRef, FileHeader, FileId, Metadata, ObjectKind,
+    ObjectName,
 };
 
 use ostler_fs::FsError;
 
+use super::content::FileObject;
 use crate::error::StoreError;
 use crate::repo::Repo;
+use crate::selinux::SELINUX_XATTR;
 
 /// The size of the buffer that content is hashed through.
 const BUFFER: usize = 256 * 1024;
@@ -78,8 +81,20 @@ impl<'r> ObjectVerifier<'r> {
     }
 
     fn verify_content(&mut self, id: FileId) -> Result<u64, StoreError> {
+        let object = self.repo.open_file_object(id)?;
+        let relabelled = libostree_labelled(&object.header);
+        match (self.verify_opened(id, object), relabelled) {
+            (Err(StoreError::ChecksumMismatch { .. }), Some(header)) => {
+                let mut object = self.repo.open_file_object(id)?;
+                object.header = header;
+                self.verify_opened(id, object)
+            }
+            (result, _) => result,
+        }
+    }
+
+    fn verify_opened(&mut self, id: FileId, mut object: FileObject) -> Result<u64, StoreError> {
         let name = ObjectName::from(id);
-        let mut object = self.repo.open_file_object(id)?;
         let hasher = object
             .header
             .hasher()
@@ -100,6 +115,18 @@ impl<'r> ObjectVerifier<'r> {
         }
         Ok(object.size)
     }
+}
+
+/// The header of a file that libostree labelled, where that is another one: it puts the label last among the xattrs, an order
+/// that files on disk do not keep.
+fn libostree_labelled(header: &FileHeader) -> Option<FileHeader> {
+    let last = header.xattrs.iter().last()?.0;
+    if last == SELINUX_XATTR || header.xattrs.get(SELINUX_XATTR).is_none() {
+        return None;
+    }
+    let mut header = header.clone();
+    header.xattrs.move_last(SELINUX_XATTR);
+    Some(header)
 }
 
 /// Whether the error says that the object's file is none, such as a symlink where none may be, or that the disk does not give it.

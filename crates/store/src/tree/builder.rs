@@ -10,7 +10,7 @@ use super::from_dir::{self, Consumed, Scan, Target};
 use super::from_tar::{self, ArchiveOptions, ArchiveSource, Import};
 use super::hardlinks::HardlinkMap;
 use super::index::IndexUse;
-use super::modifier::{Modifier, XattrRule};
+use super::modifier::{Modifier, XattrChanges};
 use super::mutable::MutableTree;
 use super::sizes::SizeLog;
 use crate::mode::RepoMode;
@@ -75,7 +75,7 @@ pub struct TreeBuilder<'t> {
     sink: &'t dyn Sink,
     tree: MutableTree,
     options: TreeOptions,
-    xattrs: XattrRule,
+    xattrs: XattrChanges,
     /// Whether a commit is overlaid without being looked at.
     commits_as_they_are: bool,
     sizes: Option<SizeLog>,
@@ -87,7 +87,7 @@ impl<'t> TreeBuilder<'t> {
     /// Begins with nothing.
     ///
     /// # Errors
-    /// [`TreeError::Store`] if the objects cannot be listed, with [`Hardlinks`].
+    /// [`TreeError::Store`] if the objects cannot be listed, with [`Hardlinks`]; [`TreeError::LabelsNotKept`].
     pub fn new(
         transaction: &'t Transaction<'t>,
         mut options: TreeOptions,
@@ -97,13 +97,13 @@ impl<'t> TreeBuilder<'t> {
         let is_archive = repo.mode() == RepoMode::Archive;
         let sizes = (options.sizes && is_archive).then(SizeLog::default);
         if repo.mode() == RepoMode::BareUserOnly {
+            if options.modifier.labels.is_some() {
+                return Err(TreeError::LabelsNotKept);
+            }
             options.modifier.canonical_permissions = true;
         }
         let commits_as_they_are = options.modifier.is_identity() && sizes.is_none();
-        let xattrs = match repo.config().disable_xattrs {
-            true => XattrRule::Drop,
-            false => options.modifier.xattr_rule(),
-        };
+        let xattrs = options.modifier.xattr_changes(repo.config().disable_xattrs);
         let hardlinks = match options.hardlinks {
             Hardlinks::Read => None,
             Hardlinks::Recognise | Hardlinks::Trust => Some(HardlinkMap::scan(repo)?),
@@ -145,7 +145,7 @@ impl<'t> TreeBuilder<'t> {
         if self.commits_as_they_are {
             graft.overlay(commit)
         } else {
-            graft.overlay_modified(commit, &mut self.options.modifier, self.xattrs)
+            graft.overlay_modified(commit, &mut self.options.modifier, &self.xattrs)
         }
     }
 
@@ -162,7 +162,7 @@ impl<'t> TreeBuilder<'t> {
             hardlinks_are_canonical: self.options.hardlinks == Hardlinks::Trust,
             consume: self.options.sources == Sources::Consume,
             use_index: self.options.index == IndexUse::WhereSafe,
-            xattrs: self.xattrs,
+            xattrs: &self.xattrs,
         };
         let target = Target {
             tree: &mut self.tree,
@@ -183,7 +183,7 @@ impl<'t> TreeBuilder<'t> {
             sink: self.sink,
             tree: &mut self.tree,
             modifier: &mut self.options.modifier,
-            xattrs: self.xattrs,
+            xattrs: &self.xattrs,
             sizes: self.sizes.as_ref(),
             options: &self.options.archives,
         });

@@ -6,6 +6,7 @@ use ostler_fs::FsError;
 
 use super::from_tar::ArchiveTreeError;
 use crate::error::StoreError;
+use crate::selinux::LabelError;
 
 /// A tree that could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +89,12 @@ pub enum TreeError {
         /// What is wrong.
         source: ArchiveTreeError,
     },
+    /// A label cannot be given.
+    #[error(transparent)]
+    Label(#[from] LabelError),
+    /// Labels are asked for in a repository that keeps no xattrs.
+    #[error("a repository of mode `bare-user-only` keeps no SELinux labels")]
+    LabelsNotKept,
     /// There is no root directory.
     #[error("can't commit an empty tree")]
     Empty,

@@ -2,12 +2,12 @@
 
 use ostler_format::{
     CommitId, DirEntry, DirMeta, DirMetaId, DirTreeId, FileId, ObjectKind, ObjectName, S_IFDIR,
-    S_IFMT, Xattrs,
+    S_IFMT,
 };
 
 use super::error::TreeError;
 use super::from_dir::lost_bits;
-use super::modifier::{Attributes, Modifier, XattrRule};
+use super::modifier::{Attributes, Modifier, XattrChanges};
 use super::mutable::{MutableTree, NodeId};
 use super::sizes::SizeLog;
 use crate::error::StoreError;
@@ -53,7 +53,7 @@ impl Graft<'_> {
         &mut self,
         commit: CommitId,
         modifier: &mut Modifier,
-        xattrs: XattrRule,
+        xattrs: &XattrChanges,
     ) -> Result<(), TreeError> {
         let (tree, meta) = root_of(self.transaction, commit)?;
         let root = DirEntry {
@@ -73,7 +73,7 @@ impl Graft<'_> {
 struct Walk<'w, 'g> {
     graft: &'w mut Graft<'g>,
     modifier: &'w mut Modifier,
-    xattrs: XattrRule,
+    xattrs: &'w XattrChanges,
 }
 
 impl Walk<'_, '_> {
@@ -109,9 +109,8 @@ impl Walk<'_, '_> {
         meta.uid = after.uid;
         meta.gid = after.gid;
         meta.mode = S_IFDIR | (after.mode & !S_IFMT);
-        if self.xattrs == XattrRule::Drop {
-            meta.xattrs = Xattrs::new();
-        }
+        let found = std::mem::take(&mut meta.xattrs);
+        meta.xattrs = self.xattrs.apply(path, meta.mode, || Ok(found))?;
         let node = match parent {
             None => NodeId::ROOT,
             Some(parent) => self.graft.tree.ensure_dir(transaction, parent, &dir.name)?,
@@ -158,20 +157,20 @@ impl Walk<'_, '_> {
         let Some(after) = self.modifier.apply(path, before) else {
             return Ok(None);
         };
-        let loses_xattrs = self.xattrs == XattrRule::Drop && !object.header.xattrs.is_empty();
+        let found = object.header.xattrs.clone();
+        let xattrs = self.xattrs.apply(path, after.mode, || Ok(found))?;
+        let same_xattrs = xattrs == object.header.xattrs;
         let size = match object.is_symlink() {
             true => object.header.symlink_target.len() as u64,
             false => object.size,
         };
-        let modified = if after == before && !loses_xattrs {
+        let modified = if after == before && same_xattrs {
             transaction.count_known_content();
             id
         } else {
             let mut header = object.header.clone();
             (header.uid, header.gid, header.mode) = (after.uid, after.gid, after.mode);
-            if loses_xattrs {
-                header.xattrs = Xattrs::new();
-            }
+            header.xattrs = xattrs;
             if header.is_symlink() {
                 transaction.write_symlink(&header)?
             } else {

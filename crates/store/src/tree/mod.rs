@@ -7,7 +7,7 @@
 //! | `from_dir` | a directory on disk: walked, hashed and written by all processors |
 //! | `from_tar` | a tar or cpio archive, compressed or not |
 //! | `from_commit` | a commit's tree |
-//! | `modifier`, `stat_overrides`, `skip_list` | what becomes of owners, modes and xattrs, and what is left out |
+//! | `modifier`, `stat_overrides`, `skip_list` | what becomes of owners, modes, xattrs and labels, and what is left out |
 //! | `metas` | directories' owners, modes and xattrs on their way to objects |
 //! | `hardlinks` | which inodes are objects |
 //! | `index` | which files were committed before and have not changed |
@@ -33,7 +33,7 @@ pub use error::TreeError;
 pub use from_dir::Consumed;
 pub use from_tar::{ArchiveOptions, ArchiveSource, ArchiveTreeError, PathFilter, PathFilterError};
 pub use index::IndexUse;
-pub use modifier::{Attributes, Modifier, XattrRule};
+pub use modifier::{Attributes, Modifier};
 pub use mutable::{MutableTree, NodeId};
 pub use skip_list::SkipList;
 pub use stat_overrides::{StatOverrides, StatOverridesError};

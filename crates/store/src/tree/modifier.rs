@@ -3,10 +3,14 @@
 //! The order is libostree's: owner and group, read-only executables, the stat overrides, the skip list, and last the
 //! canonical permissions, which squash what the others set beyond them.
 
-use ostler_format::{S_IFMT, S_IFREG};
+use std::sync::Arc;
 
+use ostler_format::{S_IFMT, S_IFREG, Xattrs};
+
+use super::error::TreeError;
 use super::skip_list::SkipList;
 use super::stat_overrides::StatOverrides;
+use crate::selinux::Labels;
 
 const EXECUTABLE: u32 = 0o111;
 const WRITABLE: u32 = 0o222;
@@ -24,14 +28,55 @@ pub struct Attributes {
     pub mode: u32,
 }
 
-/// What becomes of extended attributes.
+/// What becomes of the extended attributes that files have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum XattrRule {
+enum XattrRule {
     /// They are committed as they are.
     #[default]
     Keep,
     /// They are left out, and not even read.
     Drop,
+}
+
+/// What becomes of the extended attributes of one tree.
+#[derive(Clone, Debug)]
+pub(super) struct XattrChanges {
+    rule: XattrRule,
+    labels: Option<Arc<Labels>>,
+}
+
+impl XattrChanges {
+    /// Whether all of them are committed as they are.
+    pub(super) fn keeps_all(&self) -> bool {
+        self.rule == XattrRule::Keep && self.labels.is_none()
+    }
+
+    /// Returns what the entry at `path` (`/` for the root, no slash at the end) gets for those that it has; `found` is asked only
+    /// if they are kept.
+    pub(super) fn apply(
+        &self,
+        path: &str,
+        mode: u32,
+        found: impl FnOnce() -> Result<Xattrs, TreeError>,
+    ) -> Result<Xattrs, TreeError> {
+        let mut xattrs = match self.rule {
+            XattrRule::Keep => found()?,
+            XattrRule::Drop => Xattrs::new(),
+        };
+        if let Some(labels) = &self.labels {
+            labels.apply(path, mode, &mut xattrs)?;
+        }
+        Ok(xattrs)
+    }
+
+    /// What an index of unchanged files must know of it.
+    pub(super) fn index_key(&self) -> String {
+        let labels = self.labels.as_ref().map(|labels| labels.index_key());
+        match labels {
+            None => format!("{:?}", self.rule),
+            Some(labels) => format!("{:?} {labels}", self.rule),
+        }
+    }
 }
 
 /// Changes to what is committed.
@@ -51,6 +96,8 @@ pub struct Modifier {
     pub stat_overrides: StatOverrides,
     /// Paths that are left out.
     pub skip_list: SkipList,
+    /// SELinux labels, which replace those that files have.
+    pub labels: Option<Arc<Labels>>,
 }
 
 impl Modifier {
@@ -62,15 +109,18 @@ impl Modifier {
             && !(self.ro_executables || self.canonical_permissions || self.no_xattrs)
             && self.stat_overrides.is_empty()
             && self.skip_list.is_empty()
+            && self.labels.is_none()
     }
 
-    /// What becomes of xattrs.
-    #[must_use]
-    pub fn xattr_rule(&self) -> XattrRule {
-        if self.no_xattrs || self.canonical_permissions {
-            XattrRule::Drop
-        } else {
-            XattrRule::Keep
+    /// What becomes of xattrs, of which a repository may keep none.
+    pub(super) fn xattr_changes(&self, disabled: bool) -> XattrChanges {
+        let rule = match disabled || self.no_xattrs || self.canonical_permissions {
+            true => XattrRule::Drop,
+            false => XattrRule::Keep,
+        };
+        XattrChanges {
+            rule,
+            labels: self.labels.clone(),
         }
     }
 
@@ -122,12 +172,8 @@ impl Modifier {
     /// What an index of unchanged files must know of it: entries made under one text never serve another.
     pub(crate) fn index_key(&self) -> String {
         format!(
-            "uid={:?} gid={:?} ro={} canonical={} xattrs={:?}",
-            self.owner_uid,
-            self.owner_gid,
-            self.ro_executables,
-            self.canonical_permissions,
-            self.xattr_rule()
+            "uid={:?} gid={:?} ro={} canonical={}",
+            self.owner_uid, self.owner_gid, self.ro_executables, self.canonical_permissions,
         )
     }
 }

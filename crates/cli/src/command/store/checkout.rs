@@ -8,8 +8,9 @@ use anyhow::{Context as _, bail};
 use ostler_fs::Dir;
 use ostler_store::Repo;
 use ostler_store::checkout::{
-    self, CheckoutError, CheckoutOptions, Links, Overwrite, Ownership, Target,
+    self, CheckoutError, CheckoutOptions, Labelling, Links, Overwrite, Ownership, Target,
 };
+use ostler_store::selinux::Labels;
 
 use crate::command::values::parse_boolean;
 use crate::context::Context;
@@ -72,6 +73,18 @@ pub(crate) struct Checkout {
     #[arg(short = 'z', long, help_heading = "Links")]
     pub(crate) force_copy_zerosized: bool,
 
+    /// Label files as the SELinux policy of this root (which may be `/`) says, not as the commit does; implies --force-copy
+    #[arg(long, value_name = "PATH", help_heading = "Labels")]
+    pub(crate) selinux_policy: Option<PathBuf>,
+    /// The path that the labels are looked up below
+    #[arg(
+        long,
+        value_name = "PREFIX",
+        requires = "selinux_policy",
+        help_heading = "Labels"
+    )]
+    pub(crate) selinux_prefix: Option<String>,
+
     /// Read many checkouts from stdin: `COMMIT NUL SUBPATH NUL ...`
     #[arg(long, help_heading = "Many at once")]
     pub(crate) from_stdin: bool,
@@ -110,7 +123,19 @@ impl Verb for Checkout {
         let repo = self.repo.open(context)?;
         let skip_list = self.skip_list.as_deref().map(read_skip_list).transpose()?;
         let skip = |path: &str| skip_list.as_ref().is_some_and(|list| list.contains(path));
+        let labels = match &self.selinux_policy {
+            Some(path) => Labels::of_directory(path)?,
+            None => None,
+        };
         let mut options = self.options()?;
+        options.labels = labels.as_ref().map(|labels| Labelling {
+            labels,
+            prefix: self
+                .selinux_prefix
+                .as_deref()
+                .unwrap_or("")
+                .trim_end_matches('/'),
+        });
         if skip_list.is_some() {
             options.skip = Some(&skip);
         }
@@ -129,7 +154,10 @@ impl Verb for Checkout {
 }
 
 impl Checkout {
-    fn options(&self) -> anyhow::Result<CheckoutOptions<'static>> {
+    fn options<'f>(&self) -> anyhow::Result<CheckoutOptions<'f>> {
+        if self.require_hardlinks && self.selinux_policy.is_some() {
+            bail!("Cannot specify both --require-hardlinks and --selinux-policy");
+        }
         if self.require_hardlinks && self.force_copy {
             bail!("Cannot specify both --require-hardlinks and --force-copy");
         }
@@ -152,7 +180,11 @@ impl Checkout {
                 Ownership::Commit
             },
             overwrite,
-            links: match (self.require_hardlinks, self.force_copy) {
+            labels: None,
+            links: match (
+                self.require_hardlinks,
+                self.force_copy || self.selinux_policy.is_some(),
+            ) {
                 (true, _) => Links::Require,
                 (_, true) => Links::Copy,
                 _ => Links::Prefer,

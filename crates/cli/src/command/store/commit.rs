@@ -2,11 +2,13 @@
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail};
 use jiff::Zoned;
 use ostler_format::{Checksum, CommitId, Metadata, Refspec, Value};
 use ostler_store::commit::{self, Bindings, CommitRequest, Committed, Parent, Source};
+use ostler_store::selinux::{DefaultConfiguration, Labels};
 use ostler_store::tree::{
     ArchiveOptions, ArchiveSource, Hardlinks, IndexUse, Modifier, PathFilter, SkipList, Sources,
     StatOverrides, TreeOptions,
@@ -125,6 +127,16 @@ pub(crate) struct Commit {
     #[arg(long, value_name = "PATH", help_heading = "Content")]
     pub(crate) skip_list: Option<PathBuf>,
 
+    /// Label files as the SELinux policy of this root (which may be `/`) says
+    #[arg(long, value_name = "PATH", help_heading = "Content")]
+    pub(crate) selinux_policy: Option<PathBuf>,
+    /// Label files as the SELinux policy of --base or of the first --tree says
+    #[arg(short = 'P', long, help_heading = "Content")]
+    pub(crate) selinux_policy_from_base: bool,
+    /// How `/usr/etc` is labelled: 0 as the policy says for that path, 1 as it says for `/etc`
+    #[arg(long, value_name = "EPOCH", value_parser = parse_epoch, help_heading = "Content")]
+    pub(crate) selinux_labeling_epoch: Option<DefaultConfiguration>,
+
     /// Add a string to the metadata (repeatable)
     #[arg(long, value_name = "KEY=VALUE", help_heading = "Metadata")]
     pub(crate) add_metadata_string: Vec<String>,
@@ -150,15 +162,6 @@ pub(crate) struct Commit {
     #[arg(long, help_heading = "Metadata")]
     pub(crate) generate_sizes: bool,
 
-    /// Not supported yet
-    #[arg(long, value_name = "PATH", hide = true)]
-    pub(crate) selinux_policy: Option<PathBuf>,
-    /// Not supported yet
-    #[arg(short = 'P', long, hide = true)]
-    pub(crate) selinux_policy_from_base: bool,
-    /// Not supported yet
-    #[arg(long, value_name = "EPOCH", hide = true)]
-    pub(crate) selinux_labeling_epoch: Option<String>,
     #[command(flatten)]
     pub(crate) signing: SigningOptions,
     /// Not supported yet
@@ -191,6 +194,10 @@ impl Verb for Commit {
             says: "commit an archive with a directory laid over it",
         },
         Example {
+            call: "commit --repo=repo -b os/stable -P --tree=dir=rootfs",
+            says: "label files as the SELinux policy in rootfs says",
+        },
+        Example {
             call: "commit --repo=repo -b os/stable --consume rootfs",
             says: "move the directory into the repository; on one file system nothing is copied",
         },
@@ -221,28 +228,10 @@ impl Verb for Commit {
 impl Commit {
     /// Refuses what asks for a part of the program that does not exist.
     fn refuse_unsupported(&self) -> anyhow::Result<()> {
-        let asked = [
-            ("--selinux-policy", self.selinux_policy.is_some(), LABELS),
-            (
-                "--selinux-policy-from-base",
-                self.selinux_policy_from_base,
-                LABELS,
-            ),
-            (
-                "--selinux-labeling-epoch",
-                self.selinux_labeling_epoch.is_some(),
-                LABELS,
-            ),
-            (
-                "--generate-composefs-metadata",
-                self.generate_composefs_metadata,
-                "this program does not make composefs digests",
-            ),
-        ];
-        for (option, is_asked, reason) in asked {
-            if is_asked {
-                bail!("{option} is not supported: {reason}");
-            }
+        if self.generate_composefs_metadata {
+            bail!(
+                "--generate-composefs-metadata is not supported: this program does not make composefs digests"
+            );
         }
         Ok(())
     }
@@ -253,19 +242,19 @@ impl Commit {
             bail!("A branch must be specified with --branch, or use --orphan");
         }
         let (subject, body) = self.message()?;
+        let base = self.base.as_deref().map(|rev| repo.resolve(rev));
+        let base = base.transpose()?;
+        let sources = self.sources(repo)?;
+        let labels = self.labels(repo, base, &sources)?;
         Ok(CommitRequest {
             branch,
             parent: self.parent()?,
             subject,
             body,
             timestamp: self.timestamp()?,
-            base: self
-                .base
-                .as_deref()
-                .map(|rev| repo.resolve(rev))
-                .transpose()?,
-            sources: self.sources(repo)?,
-            tree: self.tree_options()?,
+            base,
+            sources,
+            tree: self.tree_options(labels)?,
             metadata: self.metadata()?,
             keep_metadata: self.keep_metadata.clone(),
             detached_metadata: strings(&self.add_detached_metadata_string)?,
@@ -342,7 +331,33 @@ impl Commit {
             .collect()
     }
 
-    fn tree_options(&self) -> anyhow::Result<TreeOptions> {
+    /// The policy whose labels files get, if one is asked for and on.
+    fn labels(
+        &self,
+        repo: &Repo,
+        base: Option<CommitId>,
+        sources: &[Source],
+    ) -> anyhow::Result<Option<Arc<Labels>>> {
+        if self.selinux_policy.is_some() && self.selinux_policy_from_base {
+            bail!("Cannot specify both --selinux-policy and --selinux-policy-from-base");
+        }
+        let labels = match (&self.selinux_policy, self.selinux_policy_from_base) {
+            (Some(path), _) => Labels::of_directory(path)?,
+            (None, false) => return Ok(None),
+            (None, true) => match (base, sources.first()) {
+                (Some(commit), _) => Labels::of_commit(repo, commit)?,
+                (None, Some(Source::Commit(commit))) => Labels::of_commit(repo, *commit)?,
+                (None, Some(Source::Dir(path))) => Labels::of_directory(path)?,
+                (None, Some(Source::Archive(_)) | None) => {
+                    bail!("Cannot use --selinux-policy-from-base with tar")
+                }
+            },
+        };
+        let defaults = self.selinux_labeling_epoch.unwrap_or_default();
+        Ok(labels.map(|labels| Arc::new(labels.with_default_configuration(defaults))))
+    }
+
+    fn tree_options(&self, labels: Option<Arc<Labels>>) -> anyhow::Result<TreeOptions> {
         let stat_overrides = match &self.statoverride {
             Some(path) => StatOverrides::parse(&read_file(path)?)
                 .with_context(|| format!("`{}`", path.display()))?,
@@ -361,6 +376,7 @@ impl Commit {
                 no_xattrs: self.no_xattrs,
                 stat_overrides,
                 skip_list,
+                labels,
             },
             hardlinks: match (self.devino_canonical, self.link_checkout_speedup) {
                 (true, _) => Hardlinks::Trust,
@@ -420,7 +436,14 @@ impl Commit {
     }
 }
 
-const LABELS: &str = "this program does not label files from an SELinux policy";
+/// Parses a generation of labels: which path `/usr/etc` is looked up as.
+fn parse_epoch(text: &str) -> Result<DefaultConfiguration, String> {
+    match text {
+        "0" => Ok(DefaultConfiguration::WhereItLies),
+        "1" => Ok(DefaultConfiguration::WhereItGoes),
+        _ => Err("it is 0 or 1".into()),
+    }
+}
 
 /// Parses a branch; what could be taken for a commit is refused.
 fn parse_branch(text: &str) -> anyhow::Result<RefKey> {

@@ -19,6 +19,11 @@ pub(super) struct SourceDir {
 }
 
 impl SourceDir {
+    /// The path of an entry in the tree, with a slash before it.
+    pub(super) fn absolute(&self, name: &str) -> String {
+        format!("/{}", self.path_of(name))
+    }
+
     /// The path of an entry, for messages.
     pub(super) fn path_of(&self, name: &str) -> String {
         if self.path.is_empty() {

@@ -30,7 +30,7 @@ use ostler_fs::Dir;
 use super::error::TreeError;
 use super::hardlinks::HardlinkMap;
 use super::index::Index;
-use super::modifier::{Modifier, XattrRule};
+use super::modifier::{Modifier, XattrChanges};
 use super::mutable::MutableTree;
 use super::sizes::SizeLog;
 use crate::progress::{Event, Phase, Sink};
@@ -58,7 +58,7 @@ pub(super) struct Scan<'s> {
     pub(super) hardlinks_are_canonical: bool,
     pub(super) consume: bool,
     pub(super) use_index: bool,
-    pub(super) xattrs: XattrRule,
+    pub(super) xattrs: &'s XattrChanges,
 }
 
 /// What all threads of a scan share.
@@ -128,7 +128,7 @@ fn open_index(
     if !scan.use_index || scan.consume {
         return Ok(None);
     }
-    let rule = format!("{} {:?}", modifier.index_key(), scan.xattrs);
+    let rule = format!("{} {}", modifier.index_key(), scan.xattrs.index_key());
     let stat = root.self_metadata()?;
     Ok(Index::open(scan.transaction.repo(), root, &stat, &rule))
 }

@@ -9,7 +9,6 @@ use ostler_fs::{Dir, Metadata, Writers, file, xattr};
 
 use super::super::error::TreeError;
 use super::super::index::{FileRecord, is_settled};
-use super::super::modifier::XattrRule;
 use super::Scan;
 use super::entry::{Entry, SourceDir};
 use crate::error::StoreError;
@@ -66,16 +65,17 @@ impl<'s> Reader<'s> {
         source: &SourceDir,
         entry: &Entry,
     ) -> Result<FileHeader, TreeError> {
-        let xattrs = match self.scan.xattrs {
-            XattrRule::Drop => Xattrs::new(),
-            XattrRule::Keep => committed_xattrs(xattr::all(file, MAX_XATTRS)?, || {
+        let mode = entry.attributes.mode;
+        let path = source.absolute(&entry.name);
+        let xattrs = self.scan.xattrs.apply(&path, mode, || {
+            committed_xattrs(xattr::all(file, MAX_XATTRS)?, || {
                 source.path_of(&entry.name)
-            })?,
-        };
+            })
+        })?;
         Ok(FileHeader {
             uid: entry.attributes.uid,
             gid: entry.attributes.gid,
-            mode: entry.attributes.mode,
+            mode,
             symlink_target: String::new(),
             xattrs,
         })
@@ -119,8 +119,7 @@ impl<'s> Reader<'s> {
         let fits = match self.scan.transaction.repo().mode() {
             RepoMode::Bare => {
                 (stat.uid, stat.gid, stat.mode) == (header.uid, header.gid, header.mode)
-                    && (self.scan.xattrs == XattrRule::Keep
-                        || xattr::all(file, MAX_XATTRS)?.is_empty())
+                    && (self.scan.xattrs.keeps_all() || has_exactly(file, &header.xattrs)?)
             }
             RepoMode::BareUserOnly => {
                 // Whoever owns an inode can change it later: only the owner of the repository may.
@@ -210,6 +209,14 @@ impl<'s> Reader<'s> {
         let is_safe = after.is_some_and(|after| same(&after, &entry.stat));
         Ok(is_safe.then(|| FileRecord::new(&entry.stat, entry.attributes, id)))
     }
+}
+
+/// Whether a file has these xattrs and no others.
+fn has_exactly(file: &File, xattrs: &Xattrs) -> Result<bool, TreeError> {
+    let pairs = xattr::all(file, MAX_XATTRS)?;
+    let found = pairs.len() == xattrs.len();
+    let same = |(name, value): &xattr::Xattr| xattrs.get(name) == Some(value);
+    Ok(found && pairs.iter().all(same))
 }
 
 /// The xattrs that are committed: libostree does not see those without a value, neither here nor in a bare repository, so

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use crossbeam_channel::TrySendError;
-use ostler_format::{DirMeta, DirMetaId, S_IFDIR, S_IFMT, S_IFREG, Xattrs};
+use ostler_format::{DirMeta, DirMetaId, S_IFDIR, S_IFMT, S_IFREG};
 use ostler_fs::{Dir, Entries, EntryRef, FileType, MAX_DEPTH, Metadata, xattr};
 
 use super::super::error::TreeError;
 use super::super::index::{Index, Records};
 use super::super::metas::MetaCache;
-use super::super::modifier::{Attributes, Modifier, XattrRule};
+use super::super::modifier::{Attributes, Modifier};
 use super::super::mutable::{MutableTree, NodeId};
 use super::consume::ConsumeLog;
 use super::entry::{Batch, Entry, Known, SourceDir};
@@ -254,14 +254,11 @@ impl Walker<'_, '_> {
             }
         }
         entry.known = match (linked, header) {
-            (Some(id), _) if after == before && scan.xattrs == XattrRule::Keep => {
-                Known::Hardlinked(id)
-            }
+            (Some(id), _) if after == before && scan.xattrs.keeps_all() => Known::Hardlinked(id),
             (_, Some(mut header)) => {
                 (header.uid, header.gid, header.mode) = (after.uid, after.gid, after.mode);
-                if scan.xattrs == XattrRule::Drop {
-                    header.xattrs = Xattrs::new();
-                }
+                let found = std::mem::take(&mut header.xattrs);
+                header.xattrs = scan.xattrs.apply(&path, header.mode, || Ok(found))?;
                 Known::Header(Box::new(header))
             }
             _ => records
@@ -282,14 +279,18 @@ impl Walker<'_, '_> {
             path: path.to_owned(),
             source,
         };
-        let xattrs = match scan.xattrs {
-            XattrRule::Keep => committed_xattrs(xattr::all(dir, MAX_XATTRS)?, || path.to_owned())?,
-            XattrRule::Drop => Xattrs::new(),
+        let mode = S_IFDIR | (attributes.mode & !S_IFMT);
+        let labelled = match path.trim_end_matches('/') {
+            "" => "/",
+            path => path,
         };
+        let xattrs = scan.xattrs.apply(labelled, mode, || {
+            committed_xattrs(xattr::all(dir, MAX_XATTRS)?, || path.to_owned())
+        })?;
         let meta = DirMeta {
             uid: attributes.uid,
             gid: attributes.gid,
-            mode: S_IFDIR | (attributes.mode & !S_IFMT),
+            mode,
             xattrs,
         };
         self.metas

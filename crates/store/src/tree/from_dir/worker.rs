@@ -4,12 +4,11 @@ use std::sync::atomic::Ordering;
 use std::time::SystemTime;
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, select};
-use ostler_format::{FileHeader, FileId, ObjectName, S_IFLNK, S_IFMT, Xattrs};
+use ostler_format::{FileHeader, FileId, ObjectName, S_IFLNK, S_IFMT};
 use ostler_fs::Dir;
 
 use super::super::error::TreeError;
 use super::super::index::{FileRecord, Place};
-use super::super::modifier::XattrRule;
 use super::super::mutable::{MutableTree, NodeId};
 use super::Shared;
 use super::entry::{Batch, Entry, Known, SourceDir};
@@ -208,19 +207,18 @@ impl Opened<'_, '_> {
 
     /// The header of something that is not opened, with its xattrs.
     fn named_header(&mut self, entry: &Entry) -> Result<FileHeader, TreeError> {
-        let xattrs = match self.shared.scan.xattrs {
-            XattrRule::Drop => Xattrs::new(),
-            XattrRule::Keep => {
-                let pairs = self.dir()?.xattrs(&*entry.name, MAX_XATTRS)?;
-                committed_xattrs(pairs, || self.source.path_of(&entry.name))?
-            }
-        };
         let attributes = entry.attributes;
         let mode = match entry.stat.is_symlink() {
             // A stat override may add bits to a symlink's mode, but never change its type.
             true => S_IFLNK | (attributes.mode & !S_IFMT),
             false => attributes.mode,
         };
+        let source = self.source;
+        let path = source.absolute(&entry.name);
+        let xattrs = self.shared.scan.xattrs.apply(&path, mode, || {
+            let pairs = self.dir()?.xattrs(&*entry.name, MAX_XATTRS)?;
+            committed_xattrs(pairs, || source.path_of(&entry.name))
+        })?;
         Ok(FileHeader {
             uid: attributes.uid,
             gid: attributes.gid,

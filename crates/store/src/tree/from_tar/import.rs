@@ -10,7 +10,7 @@ use ostler_format::{
 
 use super::super::error::TreeError;
 use super::super::metas::MetaCache;
-use super::super::modifier::{Attributes, Modifier, XattrRule};
+use super::super::modifier::{Attributes, Modifier, XattrChanges};
 use super::super::mutable::{MutableTree, NodeId};
 use super::super::sizes::SizeLog;
 use super::ArchiveOptions;
@@ -29,7 +29,7 @@ pub(in super::super) struct Import<'i> {
     sink: &'i dyn Sink,
     tree: &'i mut MutableTree,
     modifier: &'i mut Modifier,
-    xattrs: XattrRule,
+    xattrs: &'i XattrChanges,
     sizes: Option<&'i SizeLog>,
     options: &'i ArchiveOptions,
     metas: MetaCache,
@@ -61,7 +61,7 @@ pub(in super::super) struct Onto<'i> {
     pub(in super::super) sink: &'i dyn Sink,
     pub(in super::super) tree: &'i mut MutableTree,
     pub(in super::super) modifier: &'i mut Modifier,
-    pub(in super::super) xattrs: XattrRule,
+    pub(in super::super) xattrs: &'i XattrChanges,
     pub(in super::super) sizes: Option<&'i SizeLog>,
     pub(in super::super) options: &'i ArchiveOptions,
 }
@@ -151,7 +151,7 @@ impl<'i> Import<'i> {
             self.links.add(placed.path, placed.parent, target);
             return Ok(());
         }
-        let header = self.header(&entry, after, in_archive)?;
+        let header = self.header(&placed.path.absolute(), &entry, after, in_archive)?;
         if let EntryKind::SharedFile { inode } = entry.kind {
             return self.shared_file(inode, placed, header, content, entry.size);
         }
@@ -211,8 +211,11 @@ impl<'i> Import<'i> {
         let mut node = NodeId::ROOT;
         self.describe(node, meta, &[]);
         for (depth, name) in names.iter().enumerate() {
+            let names = &names[..=depth];
+            let path = format!("/{}", names.join("/"));
+            let meta = self.write_meta(&path, attributes, Xattrs::new())?;
             node = self.tree.ensure_dir(self.transaction, node, name)?;
-            self.describe(node, meta, &names[..=depth]);
+            self.describe(node, meta, names);
         }
         Ok(node)
     }
@@ -251,8 +254,11 @@ impl<'i> Import<'i> {
         entry: &ArchiveEntry,
         attributes: Attributes,
     ) -> Result<(), TreeError> {
-        let shown = String::from_utf8_lossy(&entry.path).into_owned();
-        let meta = self.write_meta(&shown, attributes, self.kept_xattrs(entry))?;
+        let path = match &placed {
+            None => "/".to_owned(),
+            Some(placed) => placed.path.absolute(),
+        };
+        let meta = self.write_meta(&path, attributes, entry.xattrs.clone())?;
         let node = match placed {
             None => NodeId::ROOT,
             Some(placed) => {
@@ -270,13 +276,14 @@ impl<'i> Import<'i> {
         &mut self,
         path: &str,
         attributes: Attributes,
-        xattrs: Xattrs,
+        found: Xattrs,
     ) -> Result<DirMetaId, TreeError> {
+        let mode = S_IFDIR | (attributes.mode & !S_IFMT);
         let meta = DirMeta {
             uid: attributes.uid,
             gid: attributes.gid,
-            mode: S_IFDIR | (attributes.mode & !S_IFMT),
-            xattrs,
+            mode,
+            xattrs: self.xattrs.apply(path, mode, || Ok(found))?,
         };
         let unwritable = |source| TreeError::Unwritable {
             path: path.to_owned(),
@@ -286,15 +293,9 @@ impl<'i> Import<'i> {
             .write(self.transaction, self.sizes, &meta, unwritable)
     }
 
-    fn kept_xattrs(&self, entry: &ArchiveEntry) -> Xattrs {
-        match self.xattrs {
-            XattrRule::Keep => entry.xattrs.clone(),
-            XattrRule::Drop => Xattrs::new(),
-        }
-    }
-
     fn header(
         &self,
+        path: &str,
         entry: &ArchiveEntry,
         after: Attributes,
         in_archive: InArchive<'_>,
@@ -318,7 +319,7 @@ impl<'i> Import<'i> {
             gid: after.gid,
             mode,
             symlink_target,
-            xattrs: self.kept_xattrs(entry),
+            xattrs: self.xattrs.apply(path, mode, || Ok(entry.xattrs.clone()))?,
         })
     }
 
