@@ -12,6 +12,7 @@
 //! | `file_header`, `xattrs`, `mode` | files and symlinks |
 //! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
 //! | [`delta`] | static deltas: superblocks, parts, operations, indexes |
+//! | [`pack`] | the index of a commit's packs |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
 //! | [`packages`] | what dpkg and rpm say is installed |
 //! | [`archive`] | tar and cpio as streams of entries, and tar written |
@@ -35,6 +36,7 @@ mod metalink;
 mod mode;
 mod object;
 pub mod origin;
+pub mod pack;
 pub mod packages;
 pub mod refname;
 mod signatures;

@@ -29,8 +29,8 @@ pub use client::options::{
     TlsOptions,
 };
 pub use client::request::{
-    BodyStart, BoxError, Conditional, Document, Fetched, Naming, Priority, Request, Resume, Sink,
-    SinkFault, Transferred, Validator,
+    BodyStart, BoxError, Conditional, Document, Fetched, Naming, Part, Priority, Request, Resume,
+    Sink, SinkFault, Transferred, Validator,
 };
 pub use reqwest::Url;
 pub use server::{

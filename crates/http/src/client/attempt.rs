@@ -15,7 +15,7 @@ use crate::client::hop::{
     Answer, Failure, Question, ask, status_fault, text_header, transport_fault,
 };
 use crate::client::mirrors::{Mirrors, join, shown};
-use crate::client::request::{BodyStart, Conditional, Naming, Sink, SinkFault};
+use crate::client::request::{BodyStart, Conditional, Naming, Part, Sink, SinkFault};
 use crate::client::watch::Watch;
 use crate::date;
 use crate::range::{Given, is_strong_etag, parse_content_range};
@@ -28,6 +28,7 @@ pub(crate) struct Task<'a> {
     pub(crate) cap_bytes: u64,
     pub(crate) size_hint: u64,
     pub(crate) naming: Naming,
+    pub(crate) part: Option<Part>,
     pub(crate) conditional: &'a Conditional,
 }
 
@@ -102,22 +103,31 @@ pub(crate) async fn attempt(
     result.map_err(|fault| Failure { url, fault })
 }
 
-/// The headers, and the first byte asked for (0 for the whole body).
-fn conditions(task: &Task<'_>, index: usize, partial: &Partial) -> (HeaderMap, u64) {
+/// The headers, and the first byte asked for if not the whole body is.
+fn conditions(task: &Task<'_>, index: usize, partial: &Partial) -> (HeaderMap, Option<u64>) {
     let mut headers = HeaderMap::new();
     let mut put = |name: HeaderName, value: &str| {
         if let Ok(value) = HeaderValue::try_from(value) {
             headers.insert(name, value);
         }
     };
-    if partial.have > 0 && may_resume(task, index, partial) {
-        put(RANGE, &format!("bytes={}-", partial.have));
+    let resumes = partial.have > 0 && may_resume(task, index, partial);
+    if resumes {
         // An ETag of another mirror proves nothing there: the length must do.
         let own = partial.mirror.is_none_or(|mirror| mirror == index);
         if let (Some(etag), true) = (&partial.etag, own) {
             put(IF_RANGE, etag);
         }
-        return (headers, partial.have);
+    }
+    let had = if resumes { partial.have } else { 0 };
+    if let Some(part) = task.part {
+        let first = part.first + had;
+        put(RANGE, &format!("bytes={first}-{}", part.last()));
+        return (headers, Some(first));
+    }
+    if resumes {
+        put(RANGE, &format!("bytes={had}-"));
+        return (headers, Some(had));
     }
     if let Some(etag) = &task.conditional.etag {
         put(IF_NONE_MATCH, etag);
@@ -125,7 +135,7 @@ fn conditions(task: &Task<'_>, index: usize, partial: &Partial) -> (HeaderMap, u
     if let Some(date) = task.conditional.last_modified.and_then(date::format) {
         put(IF_MODIFIED_SINCE, &date);
     }
-    (headers, 0)
+    (headers, None)
 }
 
 fn may_resume(task: &Task<'_>, index: usize, partial: &Partial) -> bool {
@@ -138,25 +148,29 @@ fn may_resume(task: &Task<'_>, index: usize, partial: &Partial) -> bool {
 async fn receive(
     task: &Task<'_>,
     index: usize,
-    asked: u64,
+    asked: Option<u64>,
     answer: Answer,
     flow: &mut Flow<'_>,
 ) -> Result<Outcome, FetchFault> {
     let Answer { response, url, .. } = answer;
     let partial = &mut flow.partial;
     let given = match response.status() {
+        StatusCode::OK if task.part.is_some() => {
+            return Err(bad_range(&response, asked.unwrap_or(0)));
+        }
         StatusCode::OK => None,
         StatusCode::PARTIAL_CONTENT => {
+            let asked = asked.unwrap_or(0);
             let checked = check_part(task, index, asked, &response, partial);
             // What the sink has may not be a beginning of this body.
             Some(checked.inspect_err(|_| forget(partial))?)
         }
-        StatusCode::NOT_MODIFIED if asked == 0 && has_condition(task.conditional) => {
+        StatusCode::NOT_MODIFIED if asked.is_none() && has_condition(task.conditional) => {
             return Ok(Outcome::NotModified);
         }
-        StatusCode::RANGE_NOT_SATISFIABLE if asked > 0 => {
+        StatusCode::RANGE_NOT_SATISFIABLE if asked.is_some() => {
             forget(partial);
-            return Err(bad_range(&response, asked));
+            return Err(bad_range(&response, asked.unwrap_or(0)));
         }
         _ => return Err(status_fault(&response)),
     };
@@ -231,12 +245,17 @@ fn check_part(
         && response
             .content_length()
             .is_none_or(|len| len == given.last - given.first + 1);
-    let totals_equal = both(partial.total, given.total).map(|(before, now)| before == now);
+    let fits = fits && task.part.is_none_or(|part| given.last == part.last());
+    let known = match task.part {
+        Some(part) => Some(part.whole),
+        None => partial.total,
+    };
+    let totals_equal = both(known, given.total).map(|(before, now)| before == now);
     let own = partial.mirror.is_none_or(|mirror| mirror == index);
     let etag_now = text_header(headers, &ETAG).filter(|etag| own && is_strong_etag(etag));
     let etags_equal = both(partial.etag.as_deref(), etag_now).map(|(before, now)| before == now);
     let proven = match task.naming {
-        _ if asked == 0 => true,
+        _ if asked == task.part.map_or(0, |part| part.first) => true,
         // The condition that was sent is proof enough, as the caller has a checksum.
         Naming::ByContent => totals_equal == Some(true) || (own && partial.etag.is_some()),
         Naming::ByName => etags_equal == Some(true),
@@ -260,9 +279,10 @@ fn begin(
     response: &Response,
     partial: &mut Partial,
 ) -> Result<(), FetchFault> {
-    let total = match given {
-        None => response.content_length(),
-        Some(given) => given.total.or(partial.total),
+    let total = match (given, task.part) {
+        (None, _) => response.content_length(),
+        (Some(_), Some(part)) => Some(part.length),
+        (Some(given), None) => given.total.or(partial.total),
     };
     if let Some(announced) = total.filter(|total| *total > task.cap_bytes) {
         return Err(FetchFault::TooLarge {
@@ -272,7 +292,9 @@ fn begin(
     }
     let etag = text_header(response.headers(), &ETAG).filter(|etag| is_strong_etag(etag));
     *partial = Partial {
-        have: given.map_or(0, |given| given.first),
+        have: given.map_or(0, |given| {
+            given.first - task.part.map_or(0, |part| part.first)
+        }),
         total,
         etag: etag.map(str::to_owned),
         mirror: Some(index),

@@ -24,6 +24,26 @@ pub struct Request {
     pub naming: Naming,
     /// Bytes that an earlier run left behind.
     pub resume: Option<Resume>,
+    /// The part of the body that is wanted; `None` for all of it. A server that has no ranges fails.
+    pub part: Option<Part>,
+}
+
+/// A part of a body, which the sink sees as if it were all of one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// The first byte, from 0.
+    pub first: u64,
+    /// How many bytes, more than 0.
+    pub length: u64,
+    /// Length of the whole body, which the server must agree to.
+    pub whole: u64,
+}
+
+impl Part {
+    /// The last byte.
+    pub(crate) fn last(&self) -> u64 {
+        self.first + (self.length - 1)
+    }
 }
 
 impl Request {
@@ -37,6 +57,7 @@ impl Request {
             size_hint_bytes: None,
             naming: Naming::ByContent,
             resume: None,
+            part: None,
         }
     }
 }

@@ -30,6 +30,7 @@ pub(crate) async fn transfer(
         cap_bytes: request.cap_bytes,
         size_hint: request.size_hint_bytes.unwrap_or(0),
         naming: request.naming,
+        part: request.part,
         conditional,
     };
     let mut flow = Flow {
