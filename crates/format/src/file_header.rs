@@ -180,6 +180,17 @@ impl FileHeader {
         Ok((header, size))
     }
 
+    /// Where the header at the start of a `.filez` ends; `None` if its length has not come yet.
+    ///
+    /// # Errors
+    /// It is longer than [`MAX_HEADER_SIZE`].
+    pub fn archive_prefix_end(bytes: &[u8]) -> Result<Option<usize>, ObjectError> {
+        let prefix = bytes.first_chunk();
+        prefix
+            .map(|prefix| Ok(HEADER_PREFIX_LEN + header_len(prefix)?))
+            .transpose()
+    }
+
     /// Parses the start of a `.filez`: the header, the uncompressed size, and where the deflate stream begins.
     ///
     /// The size is what the writer says; whoever unpacks must hold the stream to it.

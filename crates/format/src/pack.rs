@@ -10,8 +10,8 @@ use crate::error::ObjectError;
 use crate::object::{ObjectKind, ObjectName};
 use crate::varint::{read_varint, write_varint};
 
-/// The longest index that is read, in bytes.
-pub const MAX_PACK_INDEX_SIZE: u64 = 256 << 20;
+/// The longest index that is read, in bytes: some 900,000 objects.
+pub const MAX_PACK_INDEX_SIZE: u64 = 32 << 20;
 /// Bytes of several objects that are compressed together, at most: they are unpacked in memory.
 pub const MAX_GROUP_SIZE: u64 = 4 << 20;
 
@@ -176,6 +176,9 @@ fn check(group: &PackGroup, packs: &[Pack], before: Option<&PackGroup>) -> Resul
     }
     let mut unpacked = 0_u64;
     for member in &group.members {
+        if member.size == 0 {
+            return Err(bad("an object has no bytes"));
+        }
         unpacked = unpacked
             .checked_add(member.size)
             .ok_or_else(|| bad("a group's objects are larger than any"))?;
@@ -327,7 +330,8 @@ mod tests {
     #[test]
     fn groups_that_lie_are_refused() {
         assert!(changed(|_| {}).is_ok());
-        let refused: [fn(&mut PackIndex); 9] = [
+        let refused: [fn(&mut PackIndex); 10] = [
+            |index| index.groups[0].members[1].size = 0,
             |index| index.groups[0].pack = 2,
             |index| index.groups[1].packed = 301,
             |index| index.groups[1].offset = u64::MAX,

@@ -82,6 +82,8 @@ pub struct RepoConfig {
     pub tombstone_commits: bool,
     /// `core.disable-xattrs`.
     pub disable_xattrs: bool,
+    /// `ostler.packs`: whether commits have packs; clients read it.
+    pub packs: bool,
     /// `core.enable-uncompressed-cache`.
     pub enable_uncompressed_cache: bool,
     /// `core.add-remotes-config-dir`.
@@ -152,6 +154,7 @@ impl RepoConfig {
                 || core.boolean("commit-update-summary", false)?,
             tombstone_commits: core.boolean("tombstone-commits", false)?,
             disable_xattrs: core.boolean("disable-xattrs", false)?,
+            packs: file.boolean("ostler", "packs")?.unwrap_or(false),
             enable_uncompressed_cache: core.boolean("enable-uncompressed-cache", true)?,
             add_remotes_config_dir: file.boolean("core", "add-remotes-config-dir")?,
             zlib_level: zlib_level(&file)?,

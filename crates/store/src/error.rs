@@ -80,6 +80,14 @@ pub enum StoreError {
         /// What is wrong with it.
         source: ObjectError,
     },
+    /// The index of a commit's packs cannot be used.
+    #[error("pack index of commit {commit}: {source}")]
+    PackIndex {
+        /// The commit.
+        commit: CommitId,
+        /// What is wrong with it.
+        source: ObjectError,
+    },
     /// A value cannot be written as an object.
     #[error("{0}")]
     Unwritable(#[from] ObjectError),

@@ -20,6 +20,7 @@
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
 //! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
 //! | [`selinux`] | the labels that a tree's policy gives its files |
+//! | [`pack`] | the objects of commits in a few large files, for clients that know of them |
 //! | [`bindings`] | the refs that a commit says it is for |
 //! | [`progress`] | what long work says of itself |
 
@@ -39,6 +40,7 @@ pub mod lock;
 pub mod media;
 pub mod mode;
 pub mod object;
+pub mod pack;
 pub mod progress;
 pub mod prune;
 pub mod pull;

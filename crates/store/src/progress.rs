@@ -13,6 +13,8 @@ pub enum Phase {
     Fsck,
     /// Marking and deleting objects.
     Prune,
+    /// Laying objects together in packs.
+    Pack,
     /// Making written data durable.
     Sync,
 }

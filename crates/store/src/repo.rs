@@ -10,11 +10,12 @@
 
 use std::path::{Path, PathBuf};
 
+use ostler_format::keyfile::KeyFileError;
 use ostler_format::{CollectionId, KeyFile};
 use ostler_fs::lock::{LockMode, LockStack};
 use ostler_fs::{Dir, Durability, FsError};
 
-use crate::config::RepoConfig;
+use crate::config::{ConfigError, RepoConfig};
 use crate::error::StoreError;
 use crate::lock::{self, RepoLock};
 use crate::mode::RepoMode;
@@ -152,6 +153,20 @@ impl Repo {
         self.replace_file(&self.dir, "config", &text, Durability::Synced)?;
         self.config = config;
         Ok(())
+    }
+
+    /// Changes `config` as it is on disk by now: another process may have added a remote since the repository was opened.
+    ///
+    /// # Errors
+    /// As [`Repo::write_config`], and what `change` returns.
+    pub(crate) fn change_config(
+        &mut self,
+        change: impl FnOnce(&mut KeyFile) -> Result<(), KeyFileError>,
+    ) -> Result<(), StoreError> {
+        let text = self.dir.read("config", KeyFile::MAX_BYTES as u64)?;
+        let mut file = KeyFile::parse(&text).map_err(ConfigError::from)?;
+        change(&mut file).map_err(ConfigError::from)?;
+        self.write_config(file)
     }
 
     /// The mode.

@@ -1,6 +1,6 @@
 //! A repository over HTTP: which of its files may be sent.
 //!
-//! Sent are `config`, `summary`, `summary.sig` and what is below `objects/`, `refs/`, `deltas/`, `delta-indexes/` and `extensions/`.
+//! Sent are `config`, `summary`, `summary.sig` and what is below `objects/`, `refs/`, `deltas/`, `delta-indexes/`, `packs/` and `extensions/`.
 //! Everything else (temporary files, keyrings, cookies, locks) stays private. Symlinks are followed below `refs/` alone, where aliases
 //! are symlinks, and never out of the repository.
 
@@ -19,7 +19,14 @@ use crate::error::StoreError;
 use crate::repo::Repo;
 
 const FILES: &[&str] = &["config", "summary", "summary.sig"];
-const DIRECTORIES: &[&str] = &["objects", "refs", "deltas", "delta-indexes", "extensions"];
+const DIRECTORIES: &[&str] = &[
+    "objects",
+    "refs",
+    "deltas",
+    "delta-indexes",
+    "packs",
+    "extensions",
+];
 
 /// Why a repository cannot be served.
 #[derive(Debug, thiserror::Error)]

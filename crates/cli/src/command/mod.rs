@@ -30,7 +30,10 @@ static OSTLER: Group = Group {
         },
         Section {
             heading: "Publishing",
-            nodes: &[verb::<store::serve::Serve>()],
+            nodes: &[
+                Node::Group(&store::pack::GROUP),
+                verb::<store::serve::Serve>(),
+            ],
         },
         Section {
             heading: "This host",

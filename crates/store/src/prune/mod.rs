@@ -9,12 +9,11 @@ mod sweep;
 
 use std::collections::BTreeMap;
 
-use ostler_format::{CommitId, KeyFile, ObjectKind, ObjectName, Refspec};
+use ostler_format::{CommitId, ObjectKind, ObjectName, Refspec};
 use ostler_fs::Trusted;
 
 pub use plan::plan;
 
-use crate::config::ConfigError;
 use crate::error::StoreError;
 use crate::progress::{Event, Phase, Sink};
 use crate::reachable::{Depth, Missing, Reachable};
@@ -107,7 +106,7 @@ impl PruneReport {
 
 /// Deletes what `options` does not keep.
 ///
-/// Static deltas to commits that are gone go, too. Holds the exclusive lock. Memory is 9 to 18 bytes for each file and
+/// Static deltas to commits that are gone, and their packs, go too. Holds the exclusive lock. Memory is 9 to 18 bytes for each file and
 /// 33 to 66 for each directory that stays.
 ///
 /// # Errors
@@ -128,6 +127,7 @@ pub fn prune(
     let report = sweep::sweep(repo, options, &keep, sink)?;
     if !options.dry_run {
         crate::delta::remove_orphans(repo)?;
+        crate::pack::sweep(repo)?;
         remove_leftovers(repo)?;
         crate::pull::forget_strangers(repo)?;
     }
@@ -185,12 +185,7 @@ pub fn keep_tombstones(repo: &mut Repo) -> Result<(), StoreError> {
     if repo.config().tombstone_commits {
         return Ok(());
     }
-    // Read anew: another process may have added a remote since the repository was opened.
-    let text = repo.dir().read("config", KeyFile::MAX_BYTES as u64)?;
-    let mut file = KeyFile::parse(&text).map_err(ConfigError::from)?;
-    file.set_boolean("core", "tombstone-commits", true)
-        .map_err(ConfigError::from)?;
-    repo.write_config(file)
+    repo.change_config(|file| file.set_boolean("core", "tombstone-commits", true))
 }
 
 /// Writes the tombstone where the repository keeps them, and removes a commit with what is stored beside it.

@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, Scope};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -19,6 +20,7 @@ use super::error::PullError;
 use super::import_pool::{ImportPool, OnImport};
 use super::meter::{Progress, TICK};
 use super::origin::{Origin, OriginConfig};
+use super::packs::{Delivery, Packs, Segment, SegmentSink};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
 use super::session::{Presence, Session, Turn};
@@ -58,9 +60,17 @@ enum Role {
 
 /// What the other threads tell the deciding one.
 enum Message {
+    Packed(Delivery),
+    Segment(SegmentSink<Message>, Result<(), FetchError>),
     Metadata(ObjectName, Result<MetadataSink, FetchError>),
     Content(FileId, Result<(), FetchError>),
     Cached(FileId, Result<Imported, StoreError>),
+}
+
+impl From<Delivery> for Message {
+    fn from(delivery: Delivery) -> Self {
+        Self::Packed(delivery)
+    }
 }
 
 /// Fetches what the session asks for.
@@ -84,6 +94,10 @@ pub(crate) fn fetch(
         options.bare_user_only_files,
         !(options.http_trusted && mirrors_archive),
     ));
+    let packs = match config.packs && session.takes_packs() {
+        true => Packs::open(origin, &session.missing_commits()?)?,
+        false => Packs::default(),
+    };
     thread::scope(|scope| {
         let caches = open_caches(scope, session, &on_import)?;
         let mut fetch = Fetch {
@@ -99,6 +113,8 @@ pub(crate) fn fetch(
             awaited: HashMap::new(),
             outstanding: 0,
             caches,
+            packs,
+            arrived_in_packs: Arc::default(),
             weighed: false,
             progress: Progress::new(sink),
             done: Fetched::default(),
@@ -123,6 +139,9 @@ struct Fetch<'f, 'a, 'scope> {
     /// Messages that will come.
     outstanding: usize,
     caches: Vec<Cache<'scope>>,
+    packs: Packs,
+    /// Content objects that came in packs, not counted yet.
+    arrived_in_packs: Arc<AtomicU64>,
     /// Whether all listings have come and the content that is left is known not to be here.
     weighed: bool,
     progress: Progress<'f>,
@@ -145,6 +164,11 @@ impl Fetch<'_, '_, '_> {
             for cache in &mut self.caches {
                 cache.pool.flush();
             }
+            if self.weighed && !more {
+                for segment in self.packs.take_wanted() {
+                    self.request_segment(segment, Priority::Content);
+                }
+            }
             if !more && self.outstanding == 0 {
                 return Ok(());
             }
@@ -154,14 +178,24 @@ impl Fetch<'_, '_, '_> {
             while let Ok(message) = self.receiver.try_recv() {
                 self.take(message)?;
             }
+            let arrived = self.arrived_in_packs.swap(0, Ordering::Relaxed);
+            self.done.content_objects += arrived;
+            self.progress.advance(arrived);
             let bytes = self.origin.fetcher.counters().bytes;
             self.progress.tell(self.session, bytes);
         }
     }
 
     fn take(&mut self, message: Message) -> Result<(), PullError> {
+        if let Message::Packed(Delivery::Metadata(name, bytes)) = message {
+            self.done.metadata_objects += 1;
+            self.progress.advance(1);
+            return self.take_packed(name, &bytes);
+        }
         self.outstanding -= 1;
         match message {
+            Message::Packed(_) => {}
+            Message::Segment(sink, result) => return self.end_segment(&sink, result),
             Message::Metadata(name, result) => {
                 self.done.metadata_objects += 1;
                 self.take_metadata(name, result)?;
@@ -288,7 +322,7 @@ impl Fetch<'_, '_, '_> {
                     break;
                 }
             }
-            if !cached {
+            if !cached && !self.packs.want(name) {
                 self.request_content(id)?;
             }
         }
@@ -298,10 +332,14 @@ impl Fetch<'_, '_, '_> {
     fn request_metadata(&mut self, name: ObjectName, role: Role) {
         let roles = self.roles.entry(name).or_default();
         roles.push(role);
-        if roles.len() > 1 {
+        if roles.len() > 1 || self.packs.brings(&name) {
             // It is on its way already.
             return;
         }
+        self.request_metadata_object(name);
+    }
+
+    fn request_metadata_object(&mut self, name: ObjectName) {
         self.outstanding += 1;
         // Signatures come from where the refs do, whatever serves the content.
         let mirrors = match name.kind {
@@ -334,6 +372,75 @@ impl Fetch<'_, '_, '_> {
             drop(sink);
             let _ = sender.send(Message::Content(id, result.map(drop)));
         });
+        Ok(())
+    }
+
+    fn request_segment(&mut self, segment: Arc<Segment>, priority: Priority) {
+        self.outstanding += 1;
+        let part = segment.part();
+        let path = segment.pack.path();
+        let mut request = Request::new(self.origin.content.clone(), path, part.length);
+        request.part = Some(part);
+        request.size_hint_bytes = Some(part.length);
+        request.priority = priority;
+        let sender = self.sender.clone();
+        let sink = SegmentSink::new(
+            Arc::clone(&self.shared),
+            segment,
+            sender.clone(),
+            Arc::clone(&self.arrived_in_packs),
+        );
+        self.batch.submit(request, sink, move |sink, result| {
+            let _ = sender.send(Message::Segment(sink, result.map(drop)));
+        });
+    }
+
+    /// Takes a metadata object that came in a pack; some come before a listing has named them.
+    fn take_packed(&mut self, name: ObjectName, bytes: &[u8]) -> Result<(), PullError> {
+        self.packs.is_settled(&name);
+        let roles = self.roles.remove(&name).unwrap_or_default();
+        if roles.is_empty() {
+            let malformed = |source: ObjectError| StoreError::Malformed { name, source };
+            // Before writing, as in `accept`.
+            match name.kind {
+                ObjectKind::DirTree => drop(DirTreeRef::parse(bytes).map_err(malformed)?),
+                _ => drop(DirMeta::parse(bytes).map_err(malformed)?),
+            }
+            self.transaction.write_metadata_named(name, bytes)?;
+        }
+        for role in roles {
+            self.accept(name, bytes, role)?;
+        }
+        Ok(())
+    }
+
+    /// What a part of a pack did not bring is asked for by itself.
+    fn end_segment(
+        &mut self,
+        sink: &SegmentSink<Message>,
+        result: Result<(), FetchError>,
+    ) -> Result<(), PullError> {
+        let missing = sink.missing();
+        let Err(error) = result else {
+            return Ok(());
+        };
+        if let (FetchFault::Sink(_), Some(name)) = (&error.fault, missing.first()) {
+            // The fault is on this side: asking for the same bytes otherwise does not help.
+            return Err(object_error(*name, error));
+        }
+        self.progress.notice(format!(
+            "a pack cannot be used, what it has is fetched object by object: {error}"
+        ));
+        for name in missing {
+            if name.kind == ObjectKind::File {
+                self.request_content(FileId::new(name.checksum))?;
+            } else {
+                self.packs.is_settled(&name);
+                if self.roles.contains_key(&name) {
+                    self.request_metadata_object(name);
+                }
+            }
+        }
         Ok(())
     }
 
@@ -447,6 +554,7 @@ impl Fetch<'_, '_, '_> {
             return Ok(());
         };
         let transaction = self.transaction;
+        let unpacks = presence != Presence::Whole;
         let beside = detached.bytes();
         self.session
             .accept_commit(turn, presence, &bytes, beside, || {
@@ -454,6 +562,12 @@ impl Fetch<'_, '_, '_> {
             })?;
         if let Detached::Bytes(detached) = detached {
             transaction.write_detached_metadata_bytes(id, &detached)?;
+        }
+        if unpacks {
+            let segments = self.packs.accept(id, |name| transaction.has(name))?;
+            for segment in segments {
+                self.request_segment(segment, Priority::Metadata);
+            }
         }
         Ok(())
     }

@@ -32,6 +32,11 @@ impl<'f> Progress<'f> {
         self.objects += objects;
     }
 
+    /// Tells a person something.
+    pub(crate) fn notice(&self, text: String) {
+        self.sink.event(Event::Notice(text));
+    }
+
     /// Tells what has changed, if it is time.
     pub(crate) fn tell(&mut self, session: &Session<'_>, bytes: u64) {
         if self.told.elapsed() < TICK {

@@ -20,6 +20,7 @@ mod meter;
 mod objects;
 mod options;
 mod origin;
+mod packs;
 mod plan;
 mod raw_summary;
 mod receive;

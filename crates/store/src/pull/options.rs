@@ -127,6 +127,8 @@ pub struct PullOptions {
     pub subpaths: Vec<String>,
     /// Whether repositories on this machine are taken at their word. What comes over the network never is.
     pub trust: Trust,
+    /// Whether objects are fetched from the remote's packs where it has some.
+    pub packs: bool,
     /// Whether a mirror takes compressed content as it comes, unverified.
     pub http_trusted: bool,
     /// Whether regular files with mode bits beyond 0775 are refused.
@@ -155,6 +157,7 @@ impl Default for PullOptions {
             commit_only: false,
             subpaths: Vec::new(),
             trust: Trust::Trusted,
+            packs: true,
             http_trusted: false,
             bare_user_only_files: false,
             timestamp_check: TimestampCheck::Off,

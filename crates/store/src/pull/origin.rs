@@ -50,6 +50,8 @@ pub(crate) struct Origin {
 pub(crate) struct OriginConfig {
     /// Whether deleted commits leave tombstones.
     pub(crate) tombstone_commits: bool,
+    /// Whether it has packs.
+    pub(crate) packs: bool,
     /// The collection that its refs belong to.
     pub(crate) collection_id: Option<CollectionId>,
 }
@@ -113,6 +115,7 @@ impl Origin {
         }
         Ok(OriginConfig {
             tombstone_commits: config.tombstone_commits,
+            packs: config.packs,
             collection_id: config.collection_id,
         })
     }

@@ -7,9 +7,7 @@ use std::io::{Read, Seek, Write};
 use std::sync::{Arc, Mutex};
 
 use flate2::{Decompress, FlushDecompress, Status};
-use ostler_format::{
-    FileHeader, HEADER_PREFIX_LEN, Hasher, MAX_HEADER_SIZE, ObjectKind, ObjectName,
-};
+use ostler_format::{FileHeader, Hasher, ObjectKind, ObjectName};
 use ostler_fs::{LinkPolicy, TempFile};
 use ostler_http::{BodyStart, Sink, SinkFault};
 
@@ -25,8 +23,8 @@ const PIECE: usize = 64 * 1024;
 
 /// What the sinks of one pull share.
 pub(crate) struct Shared {
-    intake: Intake,
-    bare_user_only_files: bool,
+    pub(super) intake: Intake,
+    pub(super) bare_user_only_files: bool,
     /// Whether content is verified; only a trusted mirror's is not.
     verify: bool,
     unpackers: Mutex<Vec<Unpacker>>,
@@ -59,7 +57,7 @@ impl Shared {
 }
 
 /// Whether another mirror may do better.
-fn fault(error: StoreError) -> SinkFault {
+pub(super) fn fault(error: StoreError) -> SinkFault {
     match error {
         StoreError::ChecksumMismatch { .. }
         | StoreError::Malformed { .. }
@@ -68,7 +66,7 @@ fn fault(error: StoreError) -> SinkFault {
     }
 }
 
-fn damaged(name: ObjectName, reason: &str) -> StoreError {
+pub(super) fn damaged(name: ObjectName, reason: &str) -> StoreError {
     StoreError::Damaged {
         name,
         reason: reason.to_owned(),
@@ -189,7 +187,10 @@ impl ContentSink {
         match &mut self.state {
             State::Header(header) => {
                 header.extend_from_slice(bytes);
-                let Some(end) = header_end(header, self.name)? else {
+                let name = self.name;
+                let end = FileHeader::archive_prefix_end(header)
+                    .map_err(|source| StoreError::Malformed { name, source })?;
+                let Some(end) = end.filter(|end| header.len() >= *end) else {
                     return Ok(());
                 };
                 let received = std::mem::take(header);
@@ -228,19 +229,6 @@ impl Sink for ContentSink {
     fn finish(&mut self) -> Result<(), SinkFault> {
         self.end().map_err(fault)
     }
-}
-
-/// Where the header ends, if all of it is here.
-fn header_end(received: &[u8], name: ObjectName) -> Result<Option<usize>, StoreError> {
-    let Some(prefix) = received.first_chunk::<HEADER_PREFIX_LEN>() else {
-        return Ok(None);
-    };
-    let length = u32::from_be_bytes([prefix[0], prefix[1], prefix[2], prefix[3]]);
-    if u64::from(length) > MAX_HEADER_SIZE {
-        return Err(damaged(name, "its header is too long"));
-    }
-    let end = HEADER_PREFIX_LEN + length as usize;
-    Ok((received.len() >= end).then_some(end))
 }
 
 /// A content object after its header.

@@ -181,6 +181,25 @@ impl<'a> Session<'a> {
         self.transaction.repo()
     }
 
+    /// The commits that were asked for and are not whole here.
+    pub(crate) fn missing_commits(&self) -> Result<Vec<CommitId>, StoreError> {
+        let mut missing = Vec::new();
+        for id in &self.targets.commits {
+            if self.presence(*id)? != Presence::Whole {
+                missing.push(*id);
+            }
+        }
+        Ok(missing)
+    }
+
+    /// Whether packs are of use: whole trees go into a repository that does not keep content compressed in the way of archives.
+    pub(crate) fn takes_packs(&self) -> bool {
+        self.options.packs
+            && !self.options.commit_only
+            && self.want.is_all()
+            && self.repo().mode() != RepoMode::Archive
+    }
+
     /// The next commit that has not had its turn.
     pub(crate) fn next_commit(&mut self) -> Option<Turn> {
         self.turns.pop_front()

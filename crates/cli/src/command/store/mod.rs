@@ -17,6 +17,7 @@ pub(crate) mod gpg_sign;
 pub(crate) mod init;
 pub(crate) mod log;
 pub(crate) mod ls;
+pub(crate) mod pack;
 pub(crate) mod prune;
 pub(crate) mod pull;
 pub(crate) mod pull_local;

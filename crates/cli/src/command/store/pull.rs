@@ -105,6 +105,9 @@ pub(crate) struct Pull {
         help_heading = "Network"
     )]
     pub(crate) update_frequency: u32,
+    /// Ask for each object by itself, also where the remote has packs
+    #[arg(long, help_heading = "Network")]
+    pub(crate) disable_packs: bool,
     /// Use no static deltas
     #[arg(long, help_heading = "Network")]
     pub(crate) disable_static_deltas: bool,
@@ -237,6 +240,7 @@ impl Pull {
             } else {
                 Trust::Trusted
             },
+            packs: !self.disable_packs,
             http_trusted: self.http_trusted,
             bare_user_only_files: self.bareuseronly_files,
             timestamp_check,

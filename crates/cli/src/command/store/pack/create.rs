@@ -1,0 +1,92 @@
+//! `pack create`.
+
+use ostler_store::pack::{self, CreateOptions, Created, DEFAULT_LEVEL, LEVELS};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::grammar::{Example, RepoOption, Verb};
+use crate::text::size;
+
+/// Options of `pack create`.
+#[derive(clap::Args, Clone, Debug)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    pub(crate) repo: RepoOption,
+    /// How hard to compress, 1 to 19: higher is smaller and slower, for clients it makes no difference
+    #[arg(
+        long,
+        value_name = "LEVEL",
+        default_value_t = DEFAULT_LEVEL,
+        allow_negative_numbers = true,
+        value_parser = parse_level
+    )]
+    pub(crate) level: i32,
+    /// Put all objects into the pack, also those that packs of other commits have
+    #[arg(long)]
+    pub(crate) complete: bool,
+    /// Print what was made as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Commits or refs, earlier ones first
+    #[arg(value_name = "REV", required = true)]
+    pub(crate) revs: Vec<String>,
+}
+
+impl Verb for Create {
+    const NAME: &'static str = "create";
+    const ABOUT: &'static str = "Make a pack of what a commit adds to those that have packs";
+    const OPERANDS: &'static str = "REV...";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "pack create --repo=repo os/stable",
+            says: "after each commit, before `summary -u`: hosts then fetch an update in a few requests, from whatever version",
+        },
+        Example {
+            call: "pack create --repo=repo --complete --level=19 os/stable",
+            says: "a pack that needs no other, made once for new hosts",
+        },
+    ];
+
+    fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        let mut repo = self.repo.open(context)?;
+        let options = CreateOptions {
+            level: self.level,
+            complete: self.complete,
+        };
+        let mut all = Vec::new();
+        for rev in &self.revs {
+            let commit = repo.resolve(rev)?;
+            let sink = context.sink();
+            let created = pack::create(&repo, commit, options, sink.as_ref())?;
+            drop(sink);
+            // Last: clients look for packs where this says that there are some.
+            pack::announce(&mut repo)?;
+            if !self.json {
+                context.printer.line(describe(&created))?;
+            }
+            all.push(serde_json::json!({ "commit": commit.to_string(), "pack": created }));
+        }
+        if self.json {
+            context.printer.line(serde_json::to_string_pretty(&all)?)?;
+        }
+        Ok(Exit::Done)
+    }
+}
+
+fn describe(created: &Created) -> String {
+    if created.new_objects == 0 {
+        return format!("all {} objects are in packs already", created.objects);
+    }
+    format!(
+        "{} of {} objects, {} in {}",
+        created.new_objects,
+        created.objects,
+        size::decimal(created.new_bytes),
+        size::decimal(created.pack_bytes)
+    )
+}
+
+fn parse_level(text: &str) -> Result<i32, String> {
+    let level = text.parse().ok().filter(|level| LEVELS.contains(level));
+    level.ok_or_else(|| format!("it is {} to {}", LEVELS.start(), LEVELS.end()))
+}

@@ -1,0 +1,121 @@
+//! Which parts of packs are asked for.
+
+use ostler_format::ObjectName;
+use ostler_format::pack::{Pack, PackGroup};
+use ostler_http::Part;
+
+/// Bytes between two groups that are fetched along rather than asked around: a request costs more.
+const GAP: u64 = 64 << 10;
+/// Where a part ends if it can, so that several come at once and one that fails is no great loss.
+const PART: u64 = 8 << 20;
+
+/// A group, and which of its objects are wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct WantedGroup {
+    pub(crate) group: PackGroup,
+    /// For each object of the group its name, if it is wanted.
+    pub(crate) wanted: Vec<Option<ObjectName>>,
+}
+
+/// A part of a pack with the groups in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    pub(crate) pack: Pack,
+    /// In order; the part begins with the first and ends with the last.
+    pub(crate) groups: Vec<WantedGroup>,
+}
+
+impl Segment {
+    /// What is asked for.
+    pub(crate) fn part(&self) -> Part {
+        let first = self.first();
+        let end = self.groups.last().map_or(first, end);
+        Part {
+            first,
+            length: end - first,
+            whole: self.pack.size,
+        }
+    }
+
+    /// Where it begins in the pack.
+    pub(crate) fn first(&self) -> u64 {
+        self.groups.first().map_or(0, |group| group.group.offset)
+    }
+
+    /// The objects that are wanted of it.
+    pub(crate) fn wanted(&self) -> impl Iterator<Item = ObjectName> {
+        let names = self.groups.iter().flat_map(|group| &group.wanted);
+        names.filter_map(|name| *name)
+    }
+}
+
+fn end(group: &WantedGroup) -> u64 {
+    group.group.offset + group.group.packed
+}
+
+/// Lays groups that lie close together into parts.
+pub(super) fn segments(mut groups: Vec<(Pack, WantedGroup)>) -> Vec<Segment> {
+    groups.sort_by_key(|(pack, group)| (*pack, group.group.offset));
+    let mut segments: Vec<Segment> = Vec::new();
+    for (pack, group) in groups {
+        let joined = segments.last_mut().filter(|last| {
+            let ends = last.groups.last().map_or(0, end);
+            last.pack == pack
+                // Two indexes may name the same group.
+                && group.group.offset >= ends
+                && group.group.offset - ends <= GAP
+                && end(&group) - last.first() <= PART
+        });
+        match joined {
+            Some(segment) => segment.groups.push(group),
+            None => segments.push(Segment {
+                pack,
+                groups: vec![group],
+            }),
+        }
+    }
+    segments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ostler_format::Checksum;
+
+    fn parts(groups: &[(u64, u64)]) -> Vec<(u64, u64)> {
+        let pack = Pack {
+            checksum: Checksum::of(b"pack"),
+            size: 1 << 40,
+        };
+        let group = |&(offset, packed): &(u64, u64)| {
+            let group = PackGroup {
+                pack: 0,
+                offset,
+                packed,
+                members: Vec::new(),
+            };
+            let wanted = Vec::new();
+            (pack, WantedGroup { group, wanted })
+        };
+        let segments = segments(groups.iter().map(group).collect());
+        segments
+            .iter()
+            .map(|segment| (segment.part().first, segment.part().length))
+            .collect()
+    }
+
+    #[test]
+    fn neighbours_come_together_and_large_parts_are_cut() {
+        assert_eq!(parts(&[(100, 10), (0, 10)]), [(0, 110)]);
+        let far = 20 + GAP;
+        assert_eq!(
+            parts(&[(0, 20), (far, 5), (far + GAP + 6, 1)]),
+            [(0, far + 5), (far + GAP + 6, 1)]
+        );
+        assert_eq!(
+            parts(&[(0, PART), (PART, 1), (PART + 1, 2 * PART)]),
+            [(0, PART), (PART, 1), (PART + 1, 2 * PART)]
+        );
+        assert_eq!(parts(&[(0, 10), (0, 10)]), [(0, 10), (0, 10)]);
+    }
+}

@@ -1,0 +1,251 @@
+//! What becomes of a part of a pack as it arrives.
+
+use std::collections::HashSet;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crossbeam_channel::Sender;
+use ostler_format::{Checksum, FileHeader, ObjectKind, ObjectName};
+use ostler_http::{BodyStart, Sink, SinkFault};
+
+use super::segment::Segment;
+use crate::error::StoreError;
+use crate::object::check_bare_user_only;
+use crate::pack::{Piece, Unpacking};
+use crate::pull::receive::{self, Shared};
+use crate::transaction::{ContentFile, Hashing};
+
+/// What a segment tells the deciding thread.
+pub(crate) enum Delivery {
+    /// A metadata object whose checksum is right.
+    Metadata(ObjectName, Vec<u8>),
+}
+
+/// Receives a part of a pack and stages the content that is wanted.
+pub(crate) struct SegmentSink<M> {
+    segment: Arc<Segment>,
+    /// Bytes of the part so far.
+    at: u64,
+    /// Which group is next, or being unpacked.
+    group: usize,
+    unpacking: Option<Unpacking>,
+    receiver: ObjectReceiver<M>,
+}
+
+/// Receives one object after the other.
+struct ObjectReceiver<M> {
+    shared: Arc<Shared>,
+    messages: Sender<M>,
+    /// Content objects that have been staged.
+    arrived: Arc<AtomicU64>,
+    /// Metadata, or the header of a file as far as it has come.
+    memory: Vec<u8>,
+    content: Option<ContentFile>,
+    /// Objects that need not be asked for again.
+    delivered: HashSet<ObjectName>,
+}
+
+/// Why a piece was not taken.
+enum Trouble {
+    Group(io::Error),
+    Object(StoreError),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        Self::Group(error)
+    }
+}
+
+impl From<StoreError> for Trouble {
+    fn from(error: StoreError) -> Self {
+        Self::Object(error)
+    }
+}
+
+impl From<Trouble> for SinkFault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Group(error) => Self::Wrong(Box::new(error)),
+            Trouble::Object(error) => receive::fault(error),
+        }
+    }
+}
+
+impl<M: From<Delivery>> SegmentSink<M> {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        segment: Arc<Segment>,
+        messages: Sender<M>,
+        arrived: Arc<AtomicU64>,
+    ) -> Self {
+        Self {
+            segment,
+            at: 0,
+            group: 0,
+            unpacking: None,
+            receiver: ObjectReceiver {
+                shared,
+                messages,
+                arrived,
+                memory: Vec::new(),
+                content: None,
+                delivered: HashSet::new(),
+            },
+        }
+    }
+
+    /// The wanted objects that have not come.
+    pub(crate) fn missing(&self) -> Vec<ObjectName> {
+        let delivered = &self.receiver.delivered;
+        let wanted = self.segment.wanted();
+        wanted.filter(|name| !delivered.contains(name)).collect()
+    }
+
+    fn put(&mut self, mut bytes: &[u8]) -> Result<(), Trouble> {
+        while let (Some(wanted), false) = (self.segment.groups.get(self.group), bytes.is_empty()) {
+            let begins = wanted.group.offset - self.segment.first();
+            let ends = begins + wanted.group.packed;
+            let until = if self.at < begins { begins } else { ends };
+            let length = usize::try_from(until - self.at).unwrap_or(usize::MAX);
+            let (now, rest) = bytes.split_at(length.min(bytes.len()));
+            if self.at >= begins {
+                let mut unpacking = match self.unpacking.take() {
+                    Some(unpacking) => unpacking,
+                    None => Unpacking::of(&wanted.group)?,
+                };
+                let receiver = &mut self.receiver;
+                unpacking.put(now, |piece| match wanted.wanted[piece.member] {
+                    // After a cut the part may come once more from its beginning.
+                    Some(name) if !receiver.delivered.contains(&name) => {
+                        receiver.take(name, wanted.group.members[piece.member].size, &piece)
+                    }
+                    _ => Ok(()),
+                })?;
+                self.unpacking = Some(unpacking);
+            }
+            self.at += now.len() as u64;
+            if self.at == ends
+                && let Some(unpacking) = self.unpacking.take()
+            {
+                unpacking.finish()?;
+                self.group += 1;
+            }
+            bytes = rest;
+        }
+        Ok(())
+    }
+}
+
+impl<M: From<Delivery>> ObjectReceiver<M> {
+    fn take(&mut self, name: ObjectName, size: u64, piece: &Piece<'_>) -> Result<(), Trouble> {
+        match (&mut self.content, name.kind) {
+            (Some(content), _) => content.put(piece.bytes)?,
+            (None, ObjectKind::File) => {
+                self.memory.extend_from_slice(piece.bytes);
+                self.begin_content(name, size)?;
+            }
+            (None, _) => self.memory.extend_from_slice(piece.bytes),
+        }
+        if piece.ends {
+            self.end(name)?;
+        }
+        Ok(())
+    }
+
+    /// Begins with the content of a file once its header is here.
+    fn begin_content(&mut self, name: ObjectName, size: u64) -> Result<(), StoreError> {
+        let malformed = |source| StoreError::Malformed { name, source };
+        let end = FileHeader::archive_prefix_end(&self.memory).map_err(malformed)?;
+        let Some(end) = end.filter(|end| self.memory.len() >= *end) else {
+            return Ok(());
+        };
+        let (header, content_bytes, _) =
+            FileHeader::parse_archive_prefix(&self.memory[..end]).map_err(malformed)?;
+        if (end as u64).checked_add(content_bytes) != Some(size) {
+            return Err(receive::damaged(
+                name,
+                "its length is not what its header says",
+            ));
+        }
+        if self.shared.bare_user_only_files {
+            check_bare_user_only(name, &header)?;
+        }
+        if header.is_symlink() {
+            // All of it is here: it has no content, so that `end` comes next.
+            return Ok(());
+        }
+        let intake = self.shared.intake.clone();
+        let mut content = ContentFile::begin(intake, header, Some(content_bytes), Hashing::Sha256)
+            .map_err(|error| error.of(name))?;
+        content.put(&self.memory[end..])?;
+        self.memory.clear();
+        self.content = Some(content);
+        Ok(())
+    }
+
+    fn end(&mut self, name: ObjectName) -> Result<(), StoreError> {
+        let memory = std::mem::take(&mut self.memory);
+        let wrong = |actual| StoreError::ChecksumMismatch { name, actual };
+        if name.kind != ObjectKind::File {
+            let actual = Checksum::of(&memory);
+            if actual != name.checksum {
+                return Err(wrong(actual));
+            }
+            self.delivered.insert(name);
+            // Nobody listens only when the pull has failed.
+            let _ = self.messages.send(Delivery::Metadata(name, memory).into());
+            return Ok(());
+        }
+        match self.content.take() {
+            Some(content) => {
+                let actual = content.checksum().expect("it was asked to be hashed");
+                if actual != name.checksum {
+                    return Err(wrong(actual));
+                }
+                content.link(name)?;
+            }
+            None => {
+                let (header, _, _) = FileHeader::parse_archive_prefix(&memory)
+                    .map_err(|source| StoreError::Malformed { name, source })?;
+                let actual = header.hasher()?.finish();
+                if actual != name.checksum {
+                    return Err(wrong(actual));
+                }
+                self.shared.intake.stage_symlink(&header, name)?;
+            }
+        }
+        self.delivered.insert(name);
+        self.arrived.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl<M: From<Delivery> + Send> Sink for SegmentSink<M> {
+    fn start(&mut self, start: &BodyStart) -> Result<(), SinkFault> {
+        if start.resumed_at != self.at {
+            self.at = 0;
+            self.group = 0;
+            self.unpacking = None;
+            self.receiver.memory.clear();
+            self.receiver.content = None;
+        }
+        Ok(())
+    }
+
+    fn chunk(&mut self, bytes: &[u8]) -> Result<(), SinkFault> {
+        self.put(bytes).map_err(SinkFault::from)
+    }
+
+    fn finish(&mut self) -> Result<(), SinkFault> {
+        if self.group == self.segment.groups.len() {
+            return Ok(());
+        }
+        let error = io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the part of the pack ends early",
+        );
+        Err(SinkFault::Wrong(Box::new(error)))
+    }
+}
