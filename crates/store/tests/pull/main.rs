@@ -9,6 +9,7 @@ mod honest;
 mod hostile;
 mod local;
 mod metalinks;
+mod packs;
 mod server;
 mod signed;
 mod summaries;

@@ -22,6 +22,8 @@ pub(crate) enum Answer {
     Endless(Vec<u8>, Vec<u8>),
     /// The head and the first half of the file, then nothing.
     Stall,
+    /// The head, and of what was asked for so many bytes, then the connection ends.
+    Cut(usize),
     /// Not even a head.
     HangUp,
 }
@@ -112,7 +114,9 @@ impl Site {
                 return Ok(());
             }
             let mut line = String::new();
+            let mut range = None;
             while reader.read_line(&mut line)? > 0 && line != "\r\n" {
+                range = range.or_else(|| asked_range(&line));
                 line.clear();
             }
             let path = first
@@ -121,20 +125,29 @@ impl Site {
                 .unwrap_or("/")
                 .trim_start_matches('/');
             self.log.lock().unwrap().push(path.to_owned());
-            match self.answer(path, &mut writer)? {
+            match self.answer(path, range, &mut writer)? {
                 KeepAlive::Yes => {}
                 KeepAlive::No => return Ok(()),
             }
         }
     }
 
-    fn answer(&self, path: &str, out: &mut TcpStream) -> std::io::Result<KeepAlive> {
+    fn answer(
+        &self,
+        path: &str,
+        range: Option<(usize, usize)>,
+        out: &mut TcpStream,
+    ) -> std::io::Result<KeepAlive> {
         let file = std::fs::read(self.root.join(path));
         match (self.decide)(path) {
             Answer::Honest => match file {
-                Ok(bytes) => send(out, 200, bytes.len() as u64, &bytes)?,
+                Ok(bytes) => send_part(out, range, &bytes, usize::MAX)?,
                 Err(_) => send(out, 404, 0, b"")?,
             },
+            Answer::Cut(length) => {
+                send_part(out, range, &file.unwrap(), length)?;
+                return Ok(KeepAlive::No);
+            }
             Answer::Body(bytes) => send(out, 200, bytes.len() as u64, &bytes)?,
             Answer::Status(status) => send(out, status, 0, b"")?,
             Answer::Announced(length, bytes) => {
@@ -166,6 +179,38 @@ impl Site {
 enum KeepAlive {
     Yes,
     No,
+}
+
+/// The first and last byte of a header that asks for some.
+fn asked_range(line: &str) -> Option<(usize, usize)> {
+    let (name, value) = line.trim_end().split_once(": ")?;
+    let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
+    let range = (first.parse().ok()?, last.parse().unwrap_or(usize::MAX));
+    name.eq_ignore_ascii_case("range").then_some(range)
+}
+
+/// Sends the head of an answer with the file or the part of it that was asked for, and at most `length` bytes of that.
+fn send_part(
+    out: &mut TcpStream,
+    range: Option<(usize, usize)>,
+    file: &[u8],
+    length: usize,
+) -> std::io::Result<()> {
+    let (status, first, end) = match range {
+        Some((first, last)) if first < file.len() => {
+            (206, first, (last.saturating_add(1)).min(file.len()))
+        }
+        _ => (200, 0, file.len()),
+    };
+    let head = format!(
+        "HTTP/1.1 {status} X\r\nETag: \"{}\"\r\nContent-Length: {}\r\nContent-Range: bytes {first}-{}/{}\r\n\r\n",
+        file.len(),
+        end - first,
+        end.saturating_sub(1),
+        file.len()
+    );
+    out.write_all(head.as_bytes())?;
+    out.write_all(&file[first..end.min(first.saturating_add(length))])
 }
 
 fn send(out: &mut TcpStream, status: u16, length: u64, body: &[u8]) -> std::io::Result<()> {
