@@ -129,7 +129,7 @@ fn write_index(
     let path = PackIndex::path(commit);
     let (folder, name) = path.rsplit_once('/').expect("it lies in a folder");
     let folder = repo.dir().create_dir_all(folder, 0o775)?;
-    Ok(repo.replace_file(&folder, name, &index.to_bytes(), repo.durability())?)
+    repo.replace_file(&folder, name, &index.to_bytes(), repo.durability())
 }
 
 fn write_pack(

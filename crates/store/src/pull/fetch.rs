@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread::{self, Scope};
+use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ostler_format::{
@@ -17,19 +17,18 @@ use ostler_http::{Batch, FetchError, FetchFault, Priority, Request};
 
 use super::awaited::{Awaited, Detached};
 use super::error::PullError;
-use super::import_pool::{ImportPool, OnImport};
+use super::local_caches::{self, Cache};
 use super::meter::{Progress, TICK};
 use super::origin::{Origin, OriginConfig};
-use super::packs::{Delivery, Packs, Segment, SegmentSink};
+use super::packs::{Delivery, Packs, SegmentSink};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
 use super::session::{Presence, Session, Turn};
 use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
-use crate::object::{ImportOptions, Imported, Importer, Trust};
+use crate::object::Imported;
 use crate::progress::Sink;
-use crate::repo::Repo;
 use crate::transaction::Transaction;
 
 /// Requests that wait or run when no more content is asked for.
@@ -50,7 +49,7 @@ pub(crate) struct Fetched {
 
 /// What a metadata object was asked for.
 #[derive(Clone, Debug)]
-enum Role {
+pub(super) enum Role {
     Commit(CommitId),
     Detached(CommitId),
     Tombstone,
@@ -59,9 +58,9 @@ enum Role {
 }
 
 /// What the other threads tell the deciding one.
-enum Message {
+pub(super) enum Message {
     Packed(Delivery),
-    Segment(SegmentSink<Message>, Result<(), FetchError>),
+    Segment(Box<SegmentSink<Message>>, Result<(), FetchError>),
     Metadata(ObjectName, Result<MetadataSink, FetchError>),
     Content(FileId, Result<(), FetchError>),
     Cached(FileId, Result<Imported, StoreError>),
@@ -99,7 +98,7 @@ pub(crate) fn fetch(
         false => Packs::default(),
     };
     thread::scope(|scope| {
-        let caches = open_caches(scope, session, &on_import)?;
+        let caches = local_caches::open(scope, session, &on_import)?;
         let mut fetch = Fetch {
             transaction: session.transaction,
             session,
@@ -124,27 +123,27 @@ pub(crate) fn fetch(
     })
 }
 
-struct Fetch<'f, 'a, 'scope> {
+pub(super) struct Fetch<'f, 'a, 'scope> {
     session: &'f mut Session<'a>,
-    transaction: &'a Transaction<'a>,
-    origin: &'f Origin,
+    pub(super) transaction: &'a Transaction<'a>,
+    pub(super) origin: &'f Origin,
     config: &'f OriginConfig,
-    batch: Batch,
-    shared: Arc<Shared>,
-    sender: Sender<Message>,
+    pub(super) batch: Batch,
+    pub(super) shared: Arc<Shared>,
+    pub(super) sender: Sender<Message>,
     receiver: Receiver<Message>,
     /// What the metadata objects that are on their way are for.
-    roles: HashMap<ObjectName, Vec<Role>>,
+    pub(super) roles: HashMap<ObjectName, Vec<Role>>,
     awaited: HashMap<CommitId, Awaited>,
     /// Messages that will come.
-    outstanding: usize,
+    pub(super) outstanding: usize,
     caches: Vec<Cache<'scope>>,
-    packs: Packs,
+    pub(super) packs: Packs,
     /// Content objects that came in packs, not counted yet.
-    arrived_in_packs: Arc<AtomicU64>,
+    pub(super) arrived_in_packs: Arc<AtomicU64>,
     /// Whether all listings have come and the content that is left is known not to be here.
     weighed: bool,
-    progress: Progress<'f>,
+    pub(super) progress: Progress<'f>,
     done: Fetched,
 }
 
@@ -339,7 +338,7 @@ impl Fetch<'_, '_, '_> {
         self.request_metadata_object(name);
     }
 
-    fn request_metadata_object(&mut self, name: ObjectName) {
+    pub(super) fn request_metadata_object(&mut self, name: ObjectName) {
         self.outstanding += 1;
         // Signatures come from where the refs do, whatever serves the content.
         let mirrors = match name.kind {
@@ -359,7 +358,7 @@ impl Fetch<'_, '_, '_> {
         });
     }
 
-    fn request_content(&mut self, id: FileId) -> Result<(), PullError> {
+    pub(super) fn request_content(&mut self, id: FileId) -> Result<(), PullError> {
         let name = ObjectName::from(id);
         self.outstanding += 1;
         // The sink holds the body to the size that the object's header claims.
@@ -372,75 +371,6 @@ impl Fetch<'_, '_, '_> {
             drop(sink);
             let _ = sender.send(Message::Content(id, result.map(drop)));
         });
-        Ok(())
-    }
-
-    fn request_segment(&mut self, segment: Arc<Segment>, priority: Priority) {
-        self.outstanding += 1;
-        let part = segment.part();
-        let path = segment.pack.path();
-        let mut request = Request::new(self.origin.content.clone(), path, part.length);
-        request.part = Some(part);
-        request.size_hint_bytes = Some(part.length);
-        request.priority = priority;
-        let sender = self.sender.clone();
-        let sink = SegmentSink::new(
-            Arc::clone(&self.shared),
-            segment,
-            sender.clone(),
-            Arc::clone(&self.arrived_in_packs),
-        );
-        self.batch.submit(request, sink, move |sink, result| {
-            let _ = sender.send(Message::Segment(sink, result.map(drop)));
-        });
-    }
-
-    /// Takes a metadata object that came in a pack; some come before a listing has named them.
-    fn take_packed(&mut self, name: ObjectName, bytes: &[u8]) -> Result<(), PullError> {
-        self.packs.is_settled(&name);
-        let roles = self.roles.remove(&name).unwrap_or_default();
-        if roles.is_empty() {
-            let malformed = |source: ObjectError| StoreError::Malformed { name, source };
-            // Before writing, as in `accept`.
-            match name.kind {
-                ObjectKind::DirTree => drop(DirTreeRef::parse(bytes).map_err(malformed)?),
-                _ => drop(DirMeta::parse(bytes).map_err(malformed)?),
-            }
-            self.transaction.write_metadata_named(name, bytes)?;
-        }
-        for role in roles {
-            self.accept(name, bytes, role)?;
-        }
-        Ok(())
-    }
-
-    /// What a part of a pack did not bring is asked for by itself.
-    fn end_segment(
-        &mut self,
-        sink: &SegmentSink<Message>,
-        result: Result<(), FetchError>,
-    ) -> Result<(), PullError> {
-        let missing = sink.missing();
-        let Err(error) = result else {
-            return Ok(());
-        };
-        if let (FetchFault::Sink(_), Some(name)) = (&error.fault, missing.first()) {
-            // The fault is on this side: asking for the same bytes otherwise does not help.
-            return Err(object_error(*name, error));
-        }
-        self.progress.notice(format!(
-            "a pack cannot be used, what it has is fetched object by object: {error}"
-        ));
-        for name in missing {
-            if name.kind == ObjectKind::File {
-                self.request_content(FileId::new(name.checksum))?;
-            } else {
-                self.packs.is_settled(&name);
-                if self.roles.contains_key(&name) {
-                    self.request_metadata_object(name);
-                }
-            }
-        }
         Ok(())
     }
 
@@ -500,7 +430,12 @@ impl Fetch<'_, '_, '_> {
     }
 
     /// Takes a metadata object whose checksum is right, here already or just come.
-    fn accept(&mut self, name: ObjectName, bytes: &[u8], role: Role) -> Result<(), PullError> {
+    pub(super) fn accept(
+        &mut self,
+        name: ObjectName,
+        bytes: &[u8],
+        role: Role,
+    ) -> Result<(), PullError> {
         let malformed = |source: ObjectError| StoreError::Malformed { name, source };
         match role {
             Role::Meta => {
@@ -571,35 +506,6 @@ impl Fetch<'_, '_, '_> {
         }
         Ok(())
     }
-}
-
-/// A repository on this machine that is asked before the network.
-struct Cache<'scope> {
-    repo: &'scope Repo,
-    importer: Importer<'scope>,
-    pool: ImportPool,
-}
-
-fn open_caches<'scope, 'a: 'scope>(
-    scope: &'scope Scope<'scope, '_>,
-    session: &Session<'a>,
-    on_import: &'scope impl OnImport,
-) -> Result<Vec<Cache<'scope>>, PullError> {
-    let options = ImportOptions {
-        // What stands in for the network is verified as the network is.
-        trust: Trust::Verify,
-        bare_user_only_files: session.options.bare_user_only_files,
-    };
-    let (transaction, caches) = (session.transaction, &session.options.local_caches);
-    let mut opened = Vec::new();
-    for repo in caches {
-        opened.push(Cache {
-            repo,
-            importer: Importer::new(transaction, repo, options)?,
-            pool: ImportPool::start(scope, transaction, repo, options, on_import)?,
-        });
-    }
-    Ok(opened)
 }
 
 pub(crate) fn object_path(name: ObjectName) -> String {

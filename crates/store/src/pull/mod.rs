@@ -4,6 +4,7 @@
 //! targets -> session: commits in order, checks, partial marks   plan: what trees name, once (pure)
 //!              | local   metadata on the calling thread, content on a pool of importers
 //!              | fetch   metadata and content in one batch of requests; sinks inflate, hash and write in one pass
+//!              | packs   where the remote has them: many objects in a part of a file, in the same batch
 //!            transaction: objects, commits last, then refs   -> marks of whole commits are removed
 //! ```
 //! A pull that is killed or fails leaves the refs as they were. What it had fetched is staged, and the next pull of the
@@ -15,6 +16,7 @@ mod error;
 mod fetch;
 mod import_pool;
 mod local;
+mod local_caches;
 mod metalink;
 mod meter;
 mod objects;

@@ -5,6 +5,7 @@
 //! known which content is missing, and that comes in as few parts of packs as its places allow. Whatever an index does not
 //! have, and whatever cannot be had from a pack, is asked for as an object by itself: packs are a shortcut, never a proof.
 
+mod fetching;
 mod segment;
 mod sink;
 
@@ -18,8 +19,7 @@ use ostler_http::{Conditional, Fetched};
 use super::error::PullError;
 use super::origin::Origin;
 use crate::error::StoreError;
-pub(crate) use segment::Segment;
-use segment::{WantedGroup, segments};
+use segment::{Segment, WantedGroup, segments};
 pub(crate) use sink::{Delivery, SegmentSink};
 
 /// Metadata above this length is not taken from packs: it would be in memory.
