@@ -127,7 +127,7 @@ fn another_answer_than_the_part_is_a_fault_and_nothing_of_it_reaches_the_sink() 
         },
         |stream, _| {
             let answer = "HTTP/1.1 416 Range Not Satisfiable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
-            say(stream, answer.as_bytes().to_vec());
+            say(stream, answer);
         },
     ];
     for (number, answer) in answers.into_iter().enumerate() {
