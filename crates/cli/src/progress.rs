@@ -232,6 +232,7 @@ fn verb(phase: Phase) -> &'static str {
         Phase::Pull => "Pulling",
         Phase::Fsck => "Checking",
         Phase::Prune => "Pruning",
+        Phase::Delta => "Delta",
         Phase::Pack => "Packing",
         Phase::Sync => "Syncing",
     }

@@ -82,6 +82,10 @@ pub struct RepoConfig {
     pub tombstone_commits: bool,
     /// `core.disable-xattrs`.
     pub disable_xattrs: bool,
+    /// `core.sign-verify-deltas`: whether deltas have to be signed.
+    pub sign_verify_deltas: bool,
+    /// `core.indexed-deltas`: whether each commit's deltas are listed in a file of their own; clients read it.
+    pub indexed_deltas: bool,
     /// `ostler.packs`: whether commits have packs; clients read it.
     pub packs: bool,
     /// `core.enable-uncompressed-cache`.
@@ -154,6 +158,8 @@ impl RepoConfig {
                 || core.boolean("commit-update-summary", false)?,
             tombstone_commits: core.boolean("tombstone-commits", false)?,
             disable_xattrs: core.boolean("disable-xattrs", false)?,
+            sign_verify_deltas: core.boolean("sign-verify-deltas", false)?,
+            indexed_deltas: core.boolean("indexed-deltas", false)?,
             packs: file.boolean("ostler", "packs")?.unwrap_or(false),
             enable_uncompressed_cache: core.boolean("enable-uncompressed-cache", true)?,
             add_remotes_config_dir: file.boolean("core", "add-remotes-config-dir")?,

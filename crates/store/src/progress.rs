@@ -13,6 +13,8 @@ pub enum Phase {
     Fsck,
     /// Marking and deleting objects.
     Prune,
+    /// Making or applying a static delta.
+    Delta,
     /// Laying objects together in packs.
     Pack,
     /// Making written data durable.

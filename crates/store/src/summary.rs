@@ -81,7 +81,7 @@ fn take_turn(repo: &Repo) -> Result<FileLock, StoreError> {
 fn prepare(repo: &Repo, extra: &Metadata) -> Result<Summary, StoreError> {
     let deltas = crate::delta::list(repo)?;
     let summary = build(repo, extra, &deltas, SystemTime::now())?;
-    crate::delta::reindex(repo, &deltas)?;
+    crate::delta::reindex_known(repo, &deltas)?;
     promise_indexes(repo)?;
     Ok(summary)
 }

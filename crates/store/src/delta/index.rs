@@ -36,6 +36,47 @@ pub fn list(repo: &Repo) -> Result<BTreeMap<DeltaName, Checksum>, StoreError> {
     Ok(found)
 }
 
+/// Deletes a delta; false if there is none of that name.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub fn remove(repo: &Repo, name: &DeltaName) -> Result<bool, StoreError> {
+    Ok(remove_where(repo, |entry| Ok(entry == name))? > 0)
+}
+
+/// The commits that have an index of deltas, by checksum.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub fn indexed(repo: &Repo) -> Result<Vec<CommitId>, StoreError> {
+    let mut found = Vec::new();
+    for_each_index(repo, |_, _, target| {
+        found.push(target);
+        Ok(())
+    })?;
+    found.sort_unstable();
+    Ok(found)
+}
+
+/// Writes the indexes anew, or only that of the commit `to`, and says in the repository's `config` that there are some.
+///
+/// # Errors
+/// [`StoreError::Fs`].
+pub fn reindex(repo: &mut Repo, to: Option<CommitId>) -> Result<(), StoreError> {
+    let mut deltas = list(repo)?;
+    match to {
+        None => reindex_known(repo, &deltas)?,
+        Some(to) => {
+            deltas.retain(|name, _| name.to == to);
+            write_indexes(repo, &deltas)?;
+        }
+    }
+    if repo.config().indexed_deltas {
+        return Ok(());
+    }
+    repo.change_config(|file| file.set_boolean("core", "indexed-deltas", true))
+}
+
 /// Deletes the deltas that lead to `commit`; returns how many.
 ///
 /// # Errors
@@ -74,7 +115,7 @@ fn remove_where(
         }
     }
     if removed > 0 && repo.dir().exists(INDEXES)? {
-        reindex(repo, &list(repo)?)?;
+        reindex_known(repo, &list(repo)?)?;
     }
     Ok(removed)
 }
@@ -85,10 +126,15 @@ fn remove_where(
 ///
 /// # Errors
 /// [`StoreError::Fs`].
-pub(crate) fn reindex(
+pub(crate) fn reindex_known(
     repo: &Repo,
     deltas: &BTreeMap<DeltaName, Checksum>,
 ) -> Result<(), StoreError> {
+    remove_stale(repo, &deltas.keys().map(|name| name.to).collect())?;
+    write_indexes(repo, deltas)
+}
+
+fn write_indexes(repo: &Repo, deltas: &BTreeMap<DeltaName, Checksum>) -> Result<(), StoreError> {
     let mut by_target: BTreeMap<CommitId, Vec<(DeltaName, Checksum)>> = BTreeMap::new();
     for (entry, superblock) in deltas {
         by_target
@@ -96,7 +142,6 @@ pub(crate) fn reindex(
             .or_default()
             .push((*entry, *superblock));
     }
-    remove_stale(repo, &by_target.keys().copied().collect())?;
     for (target, deltas) in by_target {
         let name = target.checksum().to_delta_name();
         let folder = repo
@@ -123,6 +168,19 @@ pub(crate) fn to_value(deltas: impl IntoIterator<Item = (DeltaName, Checksum)>) 
 }
 
 fn remove_stale(repo: &Repo, targets: &BTreeSet<CommitId>) -> Result<(), StoreError> {
+    for_each_index(repo, |folder, name, target| {
+        if !targets.contains(&target) {
+            folder.unlink_optional(name)?;
+        }
+        Ok(())
+    })
+}
+
+/// Calls `each` with an index's folder, file name and commit.
+fn for_each_index(
+    repo: &Repo,
+    mut each: impl FnMut(&Dir, &str, CommitId) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
     let Some(indexes) = repo.dir().open_dir_beneath_optional(INDEXES)? else {
         return Ok(());
     };
@@ -135,8 +193,8 @@ fn remove_stale(repo: &Repo, targets: &BTreeSet<CommitId>) -> Result<(), StoreEr
                 .strip_suffix(".index")
                 .and_then(|rest| Checksum::from_delta_name(&format!("{prefix}{rest}")).ok())
                 .map(CommitId::new);
-            if target.is_some_and(|target| !targets.contains(&target)) {
-                folder.unlink_optional(name)?;
+            if let Some(target) = target {
+                each(&folder, name, target)?;
             }
         }
     }
@@ -182,7 +240,7 @@ mod tests {
             &to_name[2..]
         ));
         let indexed = || {
-            reindex(&repo, &list(&repo).unwrap()).unwrap();
+            reindex_known(&repo, &list(&repo).unwrap()).unwrap();
             let bytes = std::fs::read(&index).ok()?;
             let metadata = Metadata::parse(&bytes).unwrap();
             Some(Metadata::from_value(metadata.get(DELTAS_KEY).unwrap().clone()).unwrap())

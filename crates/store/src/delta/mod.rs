@@ -5,7 +5,24 @@
 //! delta-indexes/<to[0:2]>/<to[2:]>.index           a{sv}: what the summary says of the deltas to one commit
 //! ```
 
-mod index;
+//! | module | what it does |
+//! |---|---|
+//! | `index` | which deltas there are, and the files that say so |
+//! | `files` | a superblock, plain or signed, and its parts |
+//! | `apply` | from a part to objects |
+//! | `offline` | a whole delta whose files are at hand |
+//! | `inspect` | what a part has inside |
 
-pub use index::{list, remove_orphans, remove_to};
-pub(crate) use index::{reindex, to_value};
+mod apply;
+mod error;
+mod files;
+mod index;
+mod inspect;
+mod offline;
+
+pub use error::DeltaError;
+pub use files::DeltaFiles;
+pub use index::{indexed, list, reindex, remove, remove_orphans, remove_to};
+pub(crate) use index::{reindex_known, to_value};
+pub use inspect::{PartStats, part_stats};
+pub use offline::apply_offline;

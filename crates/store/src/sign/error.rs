@@ -70,6 +70,9 @@ pub enum SignError {
     /// Tests have not asked for signatures that prove nothing.
     #[error("dummy signature type is only for ostree testing")]
     DummyDisabled,
+    /// A static delta that must be signed is not.
+    #[error("no signatures in static-delta")]
+    Unsigned,
     /// There is no signature of this kind.
     #[error("{}", no_signatures(*kind))]
     NoSignatures {
@@ -192,6 +195,12 @@ fn refused_by_keys(kind: BareKind, tried: &[String]) -> String {
     if tried.len() > NAMED {
         let count = tried.len();
         return format!("{kind}: Signature couldn't be verified; tried {count} keys");
+    }
+    if kind == BareKind::Dummy {
+        return format!(
+            "signature: dummy: incorrect signatures found: {}",
+            tried.len()
+        );
     }
     let named: Vec<_> = tried.iter().map(|key| format!("key '{key}'")).collect();
     let named = named.join("; ");

@@ -28,6 +28,7 @@ pub(crate) mod rev_parse;
 pub(crate) mod serve;
 pub(crate) mod show;
 pub(crate) mod sign;
+pub(crate) mod static_delta;
 pub(crate) mod summary;
 mod tree_path;
 
@@ -58,5 +59,6 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<rev_parse::RevParse>(),
     verb::<show::Show>(),
     verb::<sign::Sign>(),
+    Node::Group(&static_delta::GROUP),
     verb::<summary::Summary>(),
 ];

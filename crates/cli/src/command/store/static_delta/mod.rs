@@ -1,0 +1,107 @@
+//! `static-delta`: files that lead from one commit to another.
+
+pub(crate) mod apply_offline;
+pub(crate) mod delete;
+pub(crate) mod indexes;
+pub(crate) mod list;
+pub(crate) mod reindex;
+pub(crate) mod show;
+pub(crate) mod verify;
+
+use std::path::PathBuf;
+
+use ostler_format::delta::DeltaName;
+use ostler_store::delta::DeltaError;
+use ostler_store::sign::{BareKind, PublicKeys, TrustRoots};
+
+use crate::grammar::{Group, Node, Section, verb};
+use crate::report::{hinted, usage};
+
+/// The group of these verbs.
+pub(crate) static GROUP: Group = Group {
+    name: "static-delta",
+    about: "Make, apply and look at files that lead from one commit to another",
+    operands: "COMMAND",
+    sections: &[Section {
+        heading: "Verbs",
+        nodes: VERBS,
+    }],
+    without_verb: None,
+};
+
+const VERBS: &[Node] = &[
+    verb::<list::List>(),
+    verb::<show::Show>(),
+    verb::<delete::Delete>(),
+    verb::<apply_offline::ApplyOffline>(),
+    verb::<verify::Verify>(),
+    verb::<indexes::Indexes>(),
+    verb::<reindex::Reindex>(),
+];
+
+/// Parses the name of a delta, `FROM-TO` or `TO`, which has to be there.
+fn parse_name(text: Option<&str>) -> anyhow::Result<DeltaName> {
+    let text = text.ok_or_else(|| usage("DELTA must be specified"))?;
+    text.parse().map_err(|_| {
+        let error = DeltaError::Name { text: text.into() };
+        hinted(
+            error.to_string(),
+            "`ostler static-delta list` shows the names",
+        )
+    })
+}
+
+/// Which public keys a superblock's signature is looked for by.
+#[derive(clap::Args, Clone, Debug)]
+struct VerifyingOptions {
+    /// Kind of signature: ed25519 or spki
+    #[arg(
+        long,
+        value_name = "NAME",
+        default_value = "ed25519",
+        hide_default_value = true
+    )]
+    sign_type: String,
+    /// Take public keys from this file: one in base64 a line, or for spki PEM
+    #[arg(long, value_name = "FILE")]
+    keys_file: Option<PathBuf>,
+    /// Look for trusted and revoked keys in this directory instead of /etc/ostree and /usr/share/ostree
+    #[arg(long, value_name = "DIR")]
+    keys_dir: Option<PathBuf>,
+}
+
+impl VerifyingOptions {
+    /// The keys that are named; `None` if none is.
+    fn named_keys(&self, keys: &[String]) -> anyhow::Result<Option<PublicKeys>> {
+        if keys.is_empty() && self.keys_file.is_none() && self.keys_dir.is_none() {
+            return Ok(None);
+        }
+        let kind: BareKind = self.sign_type.parse()?;
+        let mut roots = TrustRoots::of_host();
+        let mut public = PublicKeys::new(kind);
+        for key in keys {
+            public.trust(key)?;
+        }
+        if let Some(path) = &self.keys_file {
+            public.trust_file(path)?;
+        }
+        match &self.keys_dir {
+            Some(dir) => {
+                roots.key_dirs = vec![dir.clone()];
+                public.trust_of(&roots)?;
+            }
+            None => public.revoke_of(&roots)?,
+        }
+        Ok(Some(public))
+    }
+
+    /// The keys that are named; if none is, those that the host trusts.
+    fn keys(&self, keys: &[String]) -> anyhow::Result<PublicKeys> {
+        if let Some(named) = self.named_keys(keys)? {
+            return Ok(named);
+        }
+        let mut public = PublicKeys::new(self.sign_type.parse()?);
+        public.trust_of(&TrustRoots::of_host())?;
+        Ok(public)
+    }
+}
