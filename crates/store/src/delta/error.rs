@@ -76,6 +76,14 @@ pub enum DeltaError {
         /// The checksum of what is there.
         actual: Checksum,
     },
+    /// A file is too large to be put into a part.
+    #[error("{object}: its {size} bytes do not fit into the memory that may be used")]
+    Memory {
+        /// The file.
+        object: ObjectName,
+        /// Bytes of its content.
+        size: u64,
+    },
     /// A part cannot be unpacked, or its tables cannot be read.
     #[error("part {part}: {problem}")]
     Part {

@@ -12,6 +12,7 @@
 //! | `apply` | from a part to objects |
 //! | `offline` | a whole delta whose files are at hand |
 //! | `inspect` | what a part has inside |
+//! | `generate` | making a delta |
 
 mod apply;
 mod error;
@@ -20,8 +21,11 @@ mod index;
 mod inspect;
 mod offline;
 
+mod generate;
+
 pub use error::DeltaError;
 pub use files::DeltaFiles;
+pub use generate::{GenerateOptions, Generated, Placement, generate};
 pub use index::{indexed, list, reindex, remove, remove_orphans, remove_to};
 pub(crate) use index::{reindex_known, to_value};
 pub use inspect::{PartStats, part_stats};

@@ -23,6 +23,8 @@ use ostler_format::delta::PartHeader;
 use super::DeltaError;
 use crate::transaction::Transaction;
 use execute::Executor;
+#[cfg(test)]
+pub(super) use patch::patched;
 pub(super) use payload::{Payload, Room};
 pub(super) use steps::Steps;
 

@@ -91,13 +91,24 @@ fn invalid(text: &str) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, text)
 }
 
+/// What a patch in memory makes of a source in memory, for tests.
+#[cfg(test)]
+pub(crate) fn patched(source: &[u8], patch: &[u8], size: u64) -> io::Result<Vec<u8>> {
+    let mut out = Vec::new();
+    apply(&mut tests::InMemory { patch, source }, size, |bytes| {
+        out.extend_from_slice(bytes);
+        Ok::<_, io::Error>(())
+    })?;
+    Ok(out)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    struct InMemory<'m> {
-        patch: &'m [u8],
-        source: &'m [u8],
+    pub(super) struct InMemory<'m> {
+        pub(super) patch: &'m [u8],
+        pub(super) source: &'m [u8],
     }
 
     impl PatchPort for InMemory<'_> {
@@ -126,22 +137,13 @@ mod tests {
         out
     }
 
-    fn applied(source: &[u8], patch: &[u8], size: u64) -> io::Result<Vec<u8>> {
-        let mut out = Vec::new();
-        apply(&mut InMemory { patch, source }, size, |bytes| {
-            out.extend_from_slice(bytes);
-            Ok::<_, io::Error>(())
-        })?;
-        Ok(out)
-    }
-
     #[test]
     fn bytes_are_added_inserted_and_the_source_is_moved_in() {
         let patch = patch(&[(3, 2, -3, b"\0\x01\0XY"), (4, 0, 0, b"\0\0\0\x0a")]);
-        assert_eq!(applied(b"abcdef", &patch, 9).unwrap(), b"accXYabcn");
+        assert_eq!(patched(b"abcdef", &patch, 9).unwrap(), b"accXYabcn");
         // What lies outside of the source counts as zeros.
         let outside = self::patch(&[(0, 0, 5, b""), (3, 0, 0, b"\0zz")]);
-        assert_eq!(applied(b"abcdef", &outside, 3).unwrap(), b"fzz");
+        assert_eq!(patched(b"abcdef", &outside, 3).unwrap(), b"fzz");
     }
 
     #[test]
@@ -154,14 +156,14 @@ mod tests {
             (0, 0, 0, b""),
             (i64::MAX, i64::MAX, 0, b""),
         ] {
-            assert!(applied(b"abc", &patch(&[steps]), 3).is_err(), "{steps:?}");
+            assert!(patched(b"abc", &patch(&[steps]), 3).is_err(), "{steps:?}");
         }
-        assert!(applied(b"abc", &patch(&[(3, 0, 0, b"\0\0")]), 3).is_err());
+        assert!(patched(b"abc", &patch(&[(3, 0, 0, b"\0\0")]), 3).is_err());
         let far = patch(&[
             (0, 0, i64::MAX, b""),
             (0, 0, i64::MAX, b""),
             (1, 0, 0, b"x"),
         ]);
-        assert!(applied(b"abc", &far, 3).is_err());
+        assert!(patched(b"abc", &far, 3).is_err());
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod apply_offline;
 pub(crate) mod delete;
+pub(crate) mod generate;
 pub(crate) mod indexes;
 pub(crate) mod list;
 pub(crate) mod reindex;
@@ -33,6 +34,7 @@ const VERBS: &[Node] = &[
     verb::<list::List>(),
     verb::<show::Show>(),
     verb::<delete::Delete>(),
+    verb::<generate::Generate>(),
     verb::<apply_offline::ApplyOffline>(),
     verb::<verify::Verify>(),
     verb::<indexes::Indexes>(),
