@@ -3,10 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use ostler_format::{CollectionId, RefName};
-use ostler_store::pull::SummaryCache;
-use ostler_store::{CollectionRef, Repo, RepoMode};
+use ostler_store::CollectionRef;
+use ostler_store::pull::{DeltaUse, SummaryCache};
 
-use crate::report::{hinted, usage};
+use crate::report::usage;
 
 /// Parses `true`, `yes`, `1` and their opposites, as `--fsync` takes them.
 pub(crate) fn parse_boolean(text: &str) -> Result<bool, String> {
@@ -77,13 +77,16 @@ pub(crate) fn netrc() -> Option<PathBuf> {
     path.map(PathBuf::from)
 }
 
-/// Why `--require-static-deltas` cannot be met.
-pub(crate) fn refuse_static_deltas(repo: &Repo) -> anyhow::Error {
-    let hint = "pull without --require-static-deltas: objects are fetched one by one";
-    if repo.mode() == RepoMode::Archive {
-        return hinted("Can't use static deltas in an archive repo", hint);
+/// What the options on static deltas ask for.
+pub(crate) fn delta_use(require: bool, disable: bool) -> anyhow::Result<DeltaUse> {
+    match (require, disable) {
+        (true, true) => Err(usage(
+            "--require-static-deltas and --disable-static-deltas exclude each other",
+        )),
+        (true, false) => Ok(DeltaUse::Required),
+        (false, true) => Ok(DeltaUse::Never),
+        (false, false) => Ok(DeltaUse::WherePossible),
     }
-    hinted("static deltas cannot be used", hint)
 }
 
 #[cfg(test)]

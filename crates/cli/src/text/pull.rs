@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use ostler_store::pull::PullReport;
+use ostler_store::pull::{DeltaReport, PullReport};
 
 use super::size;
 
@@ -13,7 +13,13 @@ pub(crate) fn describe(report: &PullReport) -> String {
         content_objects,
         ..
     } = report;
-    let mut text = format!("{metadata_objects} metadata, {content_objects} content objects ");
+    let mut text = match report.deltas.parts {
+        0 => format!("{metadata_objects} metadata, {content_objects} content objects "),
+        parts => format!(
+            "{parts} delta parts, {} loose ",
+            metadata_objects + content_objects
+        ),
+    };
     match &report.network {
         None => text.push_str("imported"),
         Some(network) => {
@@ -40,6 +46,17 @@ pub(crate) fn describe(report: &PullReport) -> String {
     text
 }
 
+/// Describes what static deltas would fetch.
+pub(crate) fn describe_dry_run(deltas: &DeltaReport) -> String {
+    format!(
+        "Delta update: {}/{} parts, 0 bytes/{}, {} total uncompressed",
+        deltas.parts,
+        deltas.parts_total,
+        size::decimal(deltas.bytes_total),
+        size::decimal(deltas.uncompressed_bytes)
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
@@ -57,6 +74,7 @@ mod tests {
             content_objects: 5,
             content_bytes_written: 8,
             network: None,
+            deltas: DeltaReport::default(),
             verified: Vec::new(),
             elapsed: Duration::from_millis(2700),
         };

@@ -91,7 +91,7 @@ impl DeltaFiles {
     ///
     /// # Errors
     /// [`DeltaError::NoFile`], [`DeltaError::Superblock`].
-    pub(super) fn part(&self, number: usize) -> Result<PartFile, DeltaError> {
+    pub(crate) fn part(&self, number: usize) -> Result<PartFile, DeltaError> {
         if let Some((compression, rest)) = self.superblock.inline_part(number)? {
             let mut bytes = vec![compression.byte()];
             bytes.extend_from_slice(rest);
@@ -109,7 +109,7 @@ impl DeltaFiles {
 }
 
 /// A part's file.
-pub(super) enum PartFile {
+pub(crate) enum PartFile {
     Inline(std::io::Cursor<Vec<u8>>),
     File(File),
 }
@@ -139,10 +139,7 @@ pub(crate) fn parse(bytes: Vec<u8>) -> Result<(Superblock, Option<SignedSuperblo
 ///
 /// # Errors
 /// [`SignError`] if there is none.
-pub(crate) fn verify(
-    signed: Option<&SignedSuperblock>,
-    verifier: &dyn Verifier,
-) -> Result<String, SignError> {
+fn verify(signed: Option<&SignedSuperblock>, verifier: &dyn Verifier) -> Result<String, SignError> {
     let kind: SignatureKind = verifier.kind();
     let Some(signed) = signed else {
         return Err(SignError::Unsigned);

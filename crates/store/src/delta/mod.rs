@@ -23,8 +23,10 @@ mod offline;
 
 mod generate;
 
+pub(crate) use apply::{PartInput, apply_part};
 pub use error::DeltaError;
 pub use files::DeltaFiles;
+pub(crate) use files::parse as parse_superblock;
 pub use generate::{GenerateOptions, Generated, Placement, generate};
 pub use index::{indexed, list, reindex, remove, remove_orphans, remove_to};
 pub(crate) use index::{reindex_known, to_value};

@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
-use ostler_format::{CommitId, MetalinkError, MetalinkMismatch, ObjectError, ObjectName};
+use ostler_format::delta::DeltaName;
+use ostler_format::{Checksum, CommitId, MetalinkError, MetalinkMismatch, ObjectError, ObjectName};
 use ostler_http::{FetchError, SetupError};
 
 use super::check::{BindingFault, OlderCommit};
+use crate::delta::DeltaError;
 use crate::error::StoreError;
 use crate::refs::RefKey;
 use crate::remote::RemoteError;
@@ -112,6 +114,26 @@ pub enum PullError {
     MixedUrls {
         /// The remote.
         remote: String,
+    },
+    /// A static delta cannot be used.
+    #[error("{0}")]
+    Delta(#[from] DeltaError),
+    /// Static deltas were asked for where none can be used.
+    #[error("Can't use static deltas in an archive repo")]
+    DeltasInArchive,
+    /// Static deltas were asked for, and none leads to a commit from what is here.
+    #[error("Static deltas required, but none found for {to}")]
+    NoDelta {
+        /// The commit.
+        to: CommitId,
+    },
+    /// A superblock is not the one that is listed.
+    #[error("Invalid checksum for static delta {name}: {actual}")]
+    DeltaChecksum {
+        /// The delta.
+        name: DeltaName,
+        /// The checksum of what came.
+        actual: Checksum,
     },
     /// Nothing was asked for, and nothing is configured.
     #[error("No configured branches for remote {remote}")]

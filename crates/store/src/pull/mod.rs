@@ -12,6 +12,7 @@
 
 mod awaited;
 mod check;
+mod deltas;
 mod error;
 mod fetch;
 mod import_pool;
@@ -41,8 +42,11 @@ use ostler_http::Url;
 pub(crate) use objects::stage_objects;
 
 pub use check::{BindingFault, OlderCommit};
+pub use deltas::DeltaReport;
 pub use error::PullError;
-pub use options::{NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck};
+pub use options::{
+    DeltaUse, NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck,
+};
 pub use remote_refs::{RemoteSummary, remote_ref, remote_summary};
 pub use session::VerifiedCommit;
 pub(crate) use summary_cache::forget_strangers;
@@ -54,6 +58,7 @@ use crate::remote::Remote;
 use crate::repo::Repo;
 use crate::sign::{RemoteVerifier, TrustRoots};
 use crate::transaction::TransactionOptions;
+use deltas::{LocalDeltas, NetworkDeltas};
 use origin::{Origin, OriginConfig};
 use remote_refs::Resolved;
 use session::{Destination, Session};
@@ -71,6 +76,8 @@ pub struct PullReport {
     pub content_bytes_written: u64,
     /// What came over the network; `None` if nothing was asked there.
     pub network: Option<NetworkReport>,
+    /// What static deltas brought, or would bring.
+    pub deltas: DeltaReport,
     /// The commits whose signatures were asked for, and what was found.
     pub verified: Vec<VerifiedCommit>,
     /// How long it took.
@@ -253,12 +260,26 @@ fn pull_http(
     let Resolved {
         targets,
         config,
+        deltas: listed,
         mirrored_summary,
     } = remote_refs::resolve(&origin, remote, options, to)?;
     let transaction = repo.begin(transaction_options(options))?;
     let asked = options.collection.as_ref().map(ToString::to_string);
     let collection = asked.or_else(|| remote.collection_id.clone());
     let mut session = Session::new(&transaction, options, targets, collection, &origin.verifier)?;
+    let mut deltas = DeltaReport::default();
+    if deltas::are_wanted(&session, repo)? {
+        let source = NetworkDeltas {
+            origin: &origin,
+            indexed: config.indexed_deltas,
+            listed,
+            intake: transaction.intake().clone(),
+        };
+        deltas = deltas::apply_all(&mut session, &source, sink)?;
+    }
+    if options.dry_run {
+        return Ok(dry_run(deltas, started));
+    }
     let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
     let ending = session.end()?;
     let stats = transaction.commit()?;
@@ -269,6 +290,7 @@ fn pull_http(
     Ok(PullReport {
         refs: ending.refs,
         verified: ending.verified,
+        deltas,
         metadata_objects: fetched.metadata_objects,
         content_objects: fetched.content_objects,
         content_bytes_written: stats.content_bytes_written,
@@ -305,6 +327,15 @@ fn pull_local_to(
     let collection = collection.map(ToString::to_string);
     let transaction = repo.begin(transaction_options(options))?;
     let mut session = Session::new(&transaction, options, targets, collection, from.verifier)?;
+    let mut deltas = DeltaReport::default();
+    // Copying what lies beside it costs less than unpacking a delta.
+    let are_required = options.deltas == DeltaUse::Required;
+    if are_required && deltas::are_wanted(&session, repo)? {
+        deltas = deltas::apply_all(&mut session, &LocalDeltas::of(source)?, sink)?;
+    }
+    if options.dry_run {
+        return Ok(dry_run(deltas, started));
+    }
     in_phase(sink, || local::fetch(&mut session, source, sink))
         .map_err(|error| local::explain(error, source, &commits))?;
     let ending = session.end()?;
@@ -313,12 +344,27 @@ fn pull_local_to(
     Ok(PullReport {
         refs: ending.refs,
         verified: ending.verified,
+        deltas,
         metadata_objects: stats.metadata_objects_written,
         content_objects: stats.content_objects_written,
         content_bytes_written: stats.content_bytes_written,
         network: None,
         elapsed: started.elapsed(),
     })
+}
+
+/// What a pull that fetches nothing says.
+fn dry_run(deltas: DeltaReport, started: Instant) -> PullReport {
+    PullReport {
+        refs: BTreeMap::new(),
+        verified: Vec::new(),
+        deltas,
+        metadata_objects: 0,
+        content_objects: 0,
+        content_bytes_written: 0,
+        network: None,
+        elapsed: started.elapsed(),
+    }
 }
 
 fn in_phase<T>(

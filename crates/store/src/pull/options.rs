@@ -58,6 +58,18 @@ pub enum TimestampCheck {
     Against(CommitId),
 }
 
+/// Whether static deltas are used.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DeltaUse {
+    /// Where there are some that lead from what is here.
+    #[default]
+    WherePossible,
+    /// They must be.
+    Required,
+    /// They are not looked for.
+    Never,
+}
+
 /// Whether summaries are kept to be asked for again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SummaryCache {
@@ -127,6 +139,10 @@ pub struct PullOptions {
     pub subpaths: Vec<String>,
     /// Whether repositories on this machine are taken at their word. What comes over the network never is.
     pub trust: Trust,
+    /// Whether static deltas are used.
+    pub deltas: DeltaUse,
+    /// Whether nothing is fetched but what says how much deltas would bring.
+    pub dry_run: bool,
     /// Whether objects are fetched from the remote's packs where it has some.
     pub packs: bool,
     /// Whether a mirror takes compressed content as it comes, unverified.
@@ -157,6 +173,8 @@ impl Default for PullOptions {
             commit_only: false,
             subpaths: Vec::new(),
             trust: Trust::Trusted,
+            deltas: DeltaUse::WherePossible,
+            dry_run: false,
             packs: true,
             http_trusted: false,
             bare_user_only_files: false,

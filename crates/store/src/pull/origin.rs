@@ -50,6 +50,8 @@ pub(crate) struct Origin {
 pub(crate) struct OriginConfig {
     /// Whether deleted commits leave tombstones.
     pub(crate) tombstone_commits: bool,
+    /// Whether each commit's deltas are listed in a file of their own.
+    pub(crate) indexed_deltas: bool,
     /// Whether it has packs.
     pub(crate) packs: bool,
     /// The collection that its refs belong to.
@@ -115,6 +117,7 @@ impl Origin {
         }
         Ok(OriginConfig {
             tombstone_commits: config.tombstone_commits,
+            indexed_deltas: config.indexed_deltas,
             packs: config.packs,
             collection_id: config.collection_id,
         })

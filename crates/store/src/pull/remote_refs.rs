@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::thread;
 
-use ostler_format::{CollectionId, CommitId, RefName, Summary, SummaryRef};
+use ostler_format::delta::DeltaName;
+use ostler_format::{Checksum, CollectionId, CommitId, RefName, Summary, SummaryRef};
 
+use super::deltas;
 use super::error::PullError;
-use super::options::{NetworkOptions, PullOptions, PullTarget};
+use super::options::{DeltaUse, NetworkOptions, PullOptions, PullTarget};
 use super::origin::{Origin, OriginConfig};
 use super::raw_summary::{RawSummary, Signature};
 use super::session::{Destination, Targets};
@@ -20,6 +22,8 @@ use crate::sign::{RemoteVerifier, TrustRoots, Verified};
 pub(crate) struct Resolved {
     pub(crate) targets: Targets,
     pub(crate) config: OriginConfig,
+    /// The deltas that the summary lists.
+    pub(crate) deltas: Vec<(DeltaName, Checksum)>,
     /// The summary that a mirror of everything keeps, too.
     pub(crate) mirrored_summary: Option<RawSummary>,
 }
@@ -47,8 +51,10 @@ pub(crate) fn resolve(
         true => Signature::Wanted,
         false => Signature::IfAskedFor,
     };
-    let needs_summary =
-        asked || signature == Signature::Wanted || origin.verifier.asks_of_summaries();
+    let needs_summary = asked
+        || signature == Signature::Wanted
+        || origin.verifier.asks_of_summaries()
+        || options.deltas != DeltaUse::Never;
     let (config, summary) = thread::scope(|scope| {
         let config = scope.spawn(|| origin.config());
         let summary = match needs_summary {
@@ -69,9 +75,13 @@ pub(crate) fn resolve(
     }
     let targets = Targets::default();
     let targets = named(origin, &wanted, summary.as_ref(), &destination, targets)?;
+    let listed = summary
+        .as_ref()
+        .map(|summary| deltas::listed_in(&summary.parsed));
     Ok(Resolved {
         targets,
         config,
+        deltas: listed.unwrap_or_default(),
         mirrored_summary: None,
     })
 }
@@ -160,6 +170,7 @@ fn all_refs(
     Ok(Resolved {
         targets,
         config,
+        deltas: deltas::listed_in(&summary.parsed),
         mirrored_summary: Some(summary),
     })
 }

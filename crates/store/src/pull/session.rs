@@ -181,12 +181,37 @@ impl<'a> Session<'a> {
         self.transaction.repo()
     }
 
-    /// The commits that were asked for and are not whole here.
+    /// The commits that have not had their turn; none has one any more.
+    pub(crate) fn take_turns(&mut self) -> VecDeque<Turn> {
+        std::mem::take(&mut self.turns)
+    }
+
+    /// Gives a commit its turn again.
+    pub(crate) fn put_back(&mut self, turn: Turn) {
+        self.turns.push_back(turn);
+    }
+
+    /// Whether whole trees are wanted.
+    pub(crate) fn wants_all(&self) -> bool {
+        self.want.is_all()
+    }
+
+    /// Whether a ref that is to point to the commit points to another one by now.
+    pub(crate) fn has_refs_to(&self, to: CommitId) -> Result<bool, StoreError> {
+        for (key, id) in &self.targets.refs {
+            if *id == to && self.repo().read_ref(key)?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The commits that have not had their turn and are not whole here.
     pub(crate) fn missing_commits(&self) -> Result<Vec<CommitId>, StoreError> {
         let mut missing = Vec::new();
-        for id in &self.targets.commits {
-            if self.presence(*id)? != Presence::Whole {
-                missing.push(*id);
+        for turn in &self.turns {
+            if self.presence(turn.id)? != Presence::Whole {
+                missing.push(turn.id);
             }
         }
         Ok(missing)
@@ -196,7 +221,7 @@ impl<'a> Session<'a> {
     pub(crate) fn takes_packs(&self) -> bool {
         self.options.packs
             && !self.options.commit_only
-            && self.want.is_all()
+            && self.wants_all()
             && self.repo().mode() != RepoMode::Archive
     }
 

@@ -11,7 +11,7 @@ use ostler_store::object::Trust;
 use ostler_store::pull::{self, NetworkOptions, PullOptions, PullTarget, TimestampCheck};
 use ostler_store::reachable::Depth;
 
-use crate::command::values::{netrc, parse_key_value, refuse_static_deltas, summary_cache};
+use crate::command::values::{delta_use, netrc, parse_key_value, summary_cache};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -112,10 +112,10 @@ pub(crate) struct Pull {
     #[arg(long, help_heading = "Network")]
     pub(crate) disable_static_deltas: bool,
     /// Use static deltas or nothing
-    #[arg(long, hide = true, help_heading = "Network")]
+    #[arg(long, help_heading = "Network")]
     pub(crate) require_static_deltas: bool,
-    /// Only tell how much static deltas would fetch
-    #[arg(long, hide = true, help_heading = "Network")]
+    /// Only tell how much static deltas would fetch; with --require-static-deltas
+    #[arg(long, help_heading = "Network")]
     pub(crate) dry_run: bool,
 
     /// Leave durability to the system
@@ -150,7 +150,12 @@ impl Verb for Pull {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let repo = self.repo.open(context)?;
-        self.refuse_what_deltas_would_need(&repo)?;
+        if self.dry_run && !self.require_static_deltas {
+            return Err(hinted(
+                "--dry-run requires --require-static-deltas",
+                "`ostler remote summary REMOTE` shows what a remote has",
+            ));
+        }
         let (name, refs) = self.operands()?;
         let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
         let options = self.options(context, &repo, &refs)?;
@@ -160,6 +165,12 @@ impl Verb for Pull {
         };
         let report = pull::pull(&repo, &remote, &options, &*sink)?;
         drop(sink);
+        if self.dry_run {
+            context
+                .printer
+                .line(text::pull::describe_dry_run(&report.deltas))?;
+            return Ok(Exit::Done);
+        }
         context.printer.line(text::pull::describe(&report))?;
         // Programs that read what `ostree pull` prints know of one line.
         if context.printer.out_is_terminal() {
@@ -172,24 +183,6 @@ impl Verb for Pull {
 }
 
 impl Pull {
-    fn refuse_what_deltas_would_need(&self, repo: &Repo) -> anyhow::Result<()> {
-        if self.require_static_deltas {
-            if self.disable_static_deltas {
-                return Err(usage(
-                    "--require-static-deltas and --disable-static-deltas exclude each other",
-                ));
-            }
-            return Err(refuse_static_deltas(repo));
-        }
-        if self.dry_run {
-            return Err(hinted(
-                "--dry-run requires --require-static-deltas",
-                "`ostler remote summary REMOTE` shows what a remote has",
-            ));
-        }
-        Ok(())
-    }
-
     /// Returns the remote and what is to be fetched from it.
     fn operands(&self) -> anyhow::Result<(&str, Vec<&str>)> {
         let mut refs: Vec<_> = self.refs.iter().map(String::as_str).collect();
@@ -240,6 +233,8 @@ impl Pull {
             } else {
                 Trust::Trusted
             },
+            deltas: delta_use(self.require_static_deltas, self.disable_static_deltas)?,
+            dry_run: self.dry_run,
             packs: !self.disable_packs,
             http_trusted: self.http_trusted,
             bare_user_only_files: self.bareuseronly_files,

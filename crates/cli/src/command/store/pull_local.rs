@@ -11,7 +11,7 @@ use ostler_store::reachable::Depth;
 use ostler_store::remote::SignVerify;
 use ostler_store::sign::{Demands, RemoteVerifier, TrustRoots};
 
-use crate::command::values::refuse_static_deltas;
+use crate::command::values::delta_use;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -43,11 +43,11 @@ pub(crate) struct PullLocal {
     /// Accept a commit that is not bound to the ref it was asked for by
     #[arg(long)]
     pub(crate) disable_verify_bindings: bool,
-    /// Use no static deltas
+    /// Use no static deltas, as without --require-static-deltas: copying takes less
     #[arg(long, hide = true)]
     pub(crate) disable_static_deltas: bool,
     /// Use static deltas or nothing
-    #[arg(long, hide = true)]
+    #[arg(long)]
     pub(crate) require_static_deltas: bool,
     /// Require OpenPGP signatures of commits by keys of the remote
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true", requires = "remote")]
@@ -95,9 +95,6 @@ impl Verb for PullLocal {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let repo = self.repo.open(context)?;
-        if self.require_static_deltas {
-            return Err(refuse_static_deltas(&repo));
-        }
         let source = Repo::open(&self.source).context("opening repo")?;
         let remote = self.remote.as_deref().map(RemoteName::new).transpose()?;
         let options = self.options()?;
@@ -155,6 +152,7 @@ impl PullLocal {
             } else {
                 Trust::Trusted
             },
+            deltas: delta_use(self.require_static_deltas, self.disable_static_deltas)?,
             bare_user_only_files: self.bareuseronly_files,
             verify_bindings: !self.disable_verify_bindings,
             fsync: self.disable_fsync.then_some(false),

@@ -9,6 +9,11 @@ use divsufsort::sort;
 /// How much better a match elsewhere must be than going on where one is.
 const GAIN: usize = 8;
 
+/// A match below this length may be chance.
+const LIKE: usize = 12;
+/// After so many positions without a match one more is passed over each time: what is compressed or encrypted is like nothing.
+const PATIENCE: usize = 1024;
+
 /// Bytes by which suffixes are told apart: in long runs of one byte more would take for ever.
 const COMPARED: usize = 4096;
 
@@ -81,8 +86,11 @@ fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
     let (mut last_scan, mut last_position) = (0_usize, 0_usize);
     // Where the old file's bytes lie for those of the new one, if the last match goes on.
     let mut offset = 0_i64;
+    // Positions since the last match that was worth anything.
+    let mut misses = 0_usize;
     while scan < new.len() {
         scan += length;
+        // How many bytes from `scan` to `counted` the old file has if the last match goes on.
         let mut score = 0;
         let mut counted = scan;
         while scan < new.len() {
@@ -94,8 +102,13 @@ fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
             if (length == score && length != 0) || length > score + GAIN {
                 break;
             }
-            score -= usize::from(goes_on(old, new, scan, offset));
-            scan += 1;
+            misses = if length < LIKE { misses + 1 } else { 0 };
+            let next = (scan + 1 + misses / PATIENCE).min(new.len());
+            for passed in scan..next.min(counted) {
+                score -= usize::from(goes_on(old, new, passed, offset));
+            }
+            scan = next;
+            counted = counted.max(scan);
         }
         if length == score && scan < new.len() {
             // The same match goes on.
