@@ -49,9 +49,10 @@ pub(crate) fn describe(report: &PullReport) -> String {
 /// Describes what static deltas would fetch.
 pub(crate) fn describe_dry_run(deltas: &DeltaReport) -> String {
     format!(
-        "Delta update: {}/{} parts, 0 bytes/{}, {} total uncompressed",
-        deltas.parts,
+        "Delta update: {}/{} parts, {}/{}, {} total uncompressed",
+        deltas.parts_present,
         deltas.parts_total,
+        size::decimal(deltas.bytes_present),
         size::decimal(deltas.bytes_total),
         size::decimal(deltas.uncompressed_bytes)
     )

@@ -53,6 +53,9 @@ pub enum DeltaError {
     /// The delta is signed, or has to be, and its signatures are not good.
     #[error("{0}")]
     Refused(#[from] SignError),
+    /// It needs other deltas to be applied before it.
+    #[error("it needs other deltas to be applied before it, which is not supported")]
+    Prerequisites,
     /// A signature has to be checked and no key is named.
     #[error("Key is mandatory to check delta signature")]
     NoKey,

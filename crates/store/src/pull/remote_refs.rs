@@ -22,8 +22,8 @@ use crate::sign::{RemoteVerifier, TrustRoots, Verified};
 pub(crate) struct Resolved {
     pub(crate) targets: Targets,
     pub(crate) config: OriginConfig,
-    /// The deltas that the summary lists.
-    pub(crate) deltas: Vec<(DeltaName, Checksum)>,
+    /// The deltas that the summary lists; `None` without a summary.
+    pub(crate) deltas: Option<Vec<(DeltaName, Checksum)>>,
     /// The summary that a mirror of everything keeps, too.
     pub(crate) mirrored_summary: Option<RawSummary>,
 }
@@ -81,7 +81,7 @@ pub(crate) fn resolve(
     Ok(Resolved {
         targets,
         config,
-        deltas: listed.unwrap_or_default(),
+        deltas: listed,
         mirrored_summary: None,
     })
 }
@@ -170,7 +170,7 @@ fn all_refs(
     Ok(Resolved {
         targets,
         config,
-        deltas: deltas::listed_in(&summary.parsed),
+        deltas: Some(deltas::listed_in(&summary.parsed)),
         mirrored_summary: Some(summary),
     })
 }

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 
+use ostler_format::delta::SignedSuperblock;
 use ostler_format::{
     CollectionId, Commit, CommitId, FileId, MAX_METADATA_SIZE, ObjectKind, ObjectName, RefName,
     RemoteName, SummaryRef,
@@ -19,7 +20,7 @@ use crate::object::Trust;
 use crate::reachable::Depth;
 use crate::refs::{self, Partial, PartialReason, RefKey};
 use crate::repo::Repo;
-use crate::sign::RemoteVerifier;
+use crate::sign::{RemoteVerifier, SignError};
 use crate::transaction::Transaction;
 
 /// Compressed bytes from which an object counts as large.
@@ -194,6 +195,30 @@ impl<'a> Session<'a> {
     /// Whether whole trees are wanted.
     pub(crate) fn wants_all(&self) -> bool {
         self.want.is_all()
+    }
+
+    /// Whether a delta's superblock is signed by one of the remote's keys.
+    ///
+    /// # Errors
+    /// [`SignError`] if it is signed by none of them, and the remote asks for signatures.
+    pub(crate) fn verify_delta(
+        &self,
+        signed: Option<&SignedSuperblock>,
+    ) -> Result<bool, SignError> {
+        self.verifier.delta(signed)
+    }
+
+    /// What the refs that are to point to the commit point to by now, as far as that is whole.
+    pub(crate) fn current_of(&self, to: CommitId) -> Result<Vec<CommitId>, StoreError> {
+        let mut current = Vec::new();
+        for (key, _) in self.targets.refs.iter().filter(|(_, id)| **id == to) {
+            if let Some(here) = self.repo().read_ref(key)?
+                && self.presence(here)? == Presence::Whole
+            {
+                current.push(here);
+            }
+        }
+        Ok(current)
     }
 
     /// Whether a ref that is to point to the commit points to another one by now.

@@ -1,5 +1,6 @@
 //! What a remote's configuration asks of commits and summaries.
 
+use ostler_format::delta::SignedSuperblock;
 use ostler_format::{CommitId, Metadata, SignatureKind};
 
 use super::openpgp::{self, OpenPgpVerifier};
@@ -166,6 +167,19 @@ impl RemoteVerifier {
                 } => SummaryRefused::NoGpgSignatures,
                 error => SummaryRefused::Refused(Box::new(error)),
             })
+    }
+
+    /// Looks for a good signature of a delta's superblock by the bare keys that sign the remote's commits; false if it is not
+    /// signed, or the remote asks for no such signatures.
+    ///
+    /// # Errors
+    /// [`SignError`] if it is signed, and not by one of the keys.
+    pub fn delta(&self, signed: Option<&SignedSuperblock>) -> Result<bool, SignError> {
+        let (Some(keys), Some(signed)) = (&self.commits.bare, signed) else {
+            return Ok(false);
+        };
+        verify_by_any(keys, &signed.superblock, &signed.signatures)?;
+        Ok(true)
     }
 
     /// What is wrong where there is no summary at all; nothing if none is asked for.

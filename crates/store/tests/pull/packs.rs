@@ -29,7 +29,7 @@ fn pack_newest(published: &mut Published) {
 }
 
 /// Commits a tree that has another file of this content beside those of before.
-fn add_file(published: &mut Published, content: &[u8]) {
+pub(crate) fn add_file(published: &mut Published, content: &[u8]) {
     let transaction = published.repo.begin(UNSYNCED).unwrap();
     let before = published.repo.read_commit(published.commit).unwrap();
     let mut tree = published.repo.read_dirtree(before.tree).unwrap();

@@ -26,16 +26,20 @@ pub struct DeltaReport {
     pub parts: u64,
     /// Parts that there are.
     pub parts_total: u64,
-    /// Bytes of all parts.
+    /// Parts of which all objects were here before.
+    pub parts_present: u64,
+    /// Bytes of all parts, and of the objects that are fetched by themselves.
     pub bytes_total: u64,
-    /// Bytes of the objects in them.
+    /// Bytes of those that were here before.
+    pub bytes_present: u64,
+    /// Bytes of all these objects, unpacked.
     pub uncompressed_bytes: u64,
 }
 
 /// Where deltas come from.
 pub(crate) trait DeltaSource {
-    /// The deltas that lead to a commit, with the checksums of their superblocks.
-    fn to(&self, commit: CommitId) -> Result<Vec<(DeltaName, Checksum)>, PullError>;
+    /// The deltas that lead to a commit, with the checksums of their superblocks; `None` if nothing says which there are.
+    fn to(&self, commit: CommitId) -> Result<Option<Vec<(DeltaName, Checksum)>>, PullError>;
 
     /// The file of a superblock.
     fn superblock(&self, name: &DeltaName) -> Result<Option<Vec<u8>>, PullError>;
@@ -76,16 +80,16 @@ pub(crate) fn apply_all(
         let presence = session.presence(turn.id)?;
         let chosen = match presence {
             Presence::Whole => None,
-            Presence::Absent | Presence::Partial => choose(session, source, turn.id)?,
+            Presence::Absent | Presence::Partial => find(session, source, turn.id)?,
         };
         match chosen {
-            Some((name, checksum)) => {
+            Some(superblock) => {
                 let stage = Stage {
                     session: &mut *session,
                     source,
                     sink,
                 };
-                stage.use_delta(turn, presence, name, checksum, &mut report)?;
+                stage.use_delta(turn, presence, &superblock, &mut report)?;
             }
             None if presence != Presence::Whole && session.options.deltas == DeltaUse::Required => {
                 return Err(PullError::NoDelta { to: turn.id });
@@ -96,21 +100,88 @@ pub(crate) fn apply_all(
     Ok(report)
 }
 
+/// Finds the delta to use, and reads and checks its superblock.
+fn find(
+    session: &Session<'_>,
+    source: &dyn DeltaSource,
+    to: CommitId,
+) -> Result<Option<Superblock>, PullError> {
+    let Some(listed) = source.to(to)? else {
+        return guess(session, source, to);
+    };
+    let Some((name, expected)) = choose(session, listed, to)? else {
+        return Ok(None);
+    };
+    let Some(bytes) = source.superblock(&name)? else {
+        return Ok(None);
+    };
+    let actual = Checksum::of(&bytes);
+    if actual != expected {
+        return Err(PullError::DeltaChecksum { name, actual });
+    }
+    open(session, name, bytes)
+}
+
+/// Tries, where nothing says which deltas there are, those from what the refs point to, else the one from nothing.
+fn guess(
+    session: &Session<'_>,
+    source: &dyn DeltaSource,
+    to: CommitId,
+) -> Result<Option<Superblock>, PullError> {
+    let current = session.current_of(to)?.into_iter().map(Some);
+    let mut starts: Vec<_> = current.collect();
+    if session.options.deltas == DeltaUse::Required || !session.has_refs_to(to)? {
+        starts.push(None);
+    }
+    for from in starts {
+        let name = DeltaName { to, from };
+        if let Some(bytes) = source.superblock(&name)? {
+            return open(session, name, bytes);
+        }
+    }
+    Ok(None)
+}
+
+/// Parses a superblock and verifies its signatures; `None` if it is not signed as it has to be, and objects do as well.
+fn open(
+    session: &Session<'_>,
+    name: DeltaName,
+    bytes: Vec<u8>,
+) -> Result<Option<Superblock>, PullError> {
+    let actual = Checksum::of(&bytes);
+    let (superblock, signed) = parse_superblock(bytes)?;
+    if superblock.name != name {
+        return Err(PullError::DeltaChecksum { name, actual });
+    }
+    if !superblock.prerequisites.is_empty() {
+        return Err(DeltaError::Prerequisites.into());
+    }
+    let is_signed = session.verify_delta(signed.as_ref());
+    let is_signed = is_signed.map_err(DeltaError::from)?;
+    if is_signed || !session.transaction.repo().config().sign_verify_deltas {
+        return Ok(Some(superblock));
+    }
+    match session.options.deltas {
+        DeltaUse::Required => Err(DeltaError::NoKey.into()),
+        DeltaUse::WherePossible | DeltaUse::Never => Ok(None),
+    }
+}
+
 /// The delta from the newest commit that is here whole; one from nothing only where nothing is here that the ref had before.
 fn choose(
     session: &Session<'_>,
-    source: &dyn DeltaSource,
+    listed: Vec<(DeltaName, Checksum)>,
     to: CommitId,
 ) -> Result<Option<(DeltaName, Checksum)>, PullError> {
     let repo = session.transaction.repo();
     let mut newest: Option<(u64, DeltaName, Checksum)> = None;
     let mut from_nothing = None;
-    for (name, checksum) in source.to(to)? {
+    for (name, checksum) in listed {
         let Some(from) = name.from else {
             from_nothing = Some((name, checksum));
             continue;
         };
-        if !repo.has_object(&from.into())? || repo.is_partial(from)? {
+        if from == to || !repo.has_object(&from.into())? || repo.is_partial(from)? {
             continue;
         }
         let timestamp = repo.read_commit(from)?.timestamp;
@@ -138,32 +209,16 @@ impl Stage<'_, '_> {
         mut self,
         turn: Turn,
         presence: Presence,
-        name: DeltaName,
-        checksum: Checksum,
+        superblock: &Superblock,
         report: &mut DeltaReport,
     ) -> Result<(), PullError> {
-        let bytes = self.source.superblock(&name)?;
-        let bytes = bytes.ok_or(DeltaError::Absent { name })?;
-        let actual = Checksum::of(&bytes);
-        if actual != checksum {
-            return Err(PullError::DeltaChecksum { name, actual });
-        }
-        let (superblock, _) = parse_superblock(bytes)?;
-        if superblock.name != name {
-            return Err(PullError::DeltaChecksum { name, actual });
-        }
-        for part in &superblock.parts {
-            report.parts_total += 1;
-            report.bytes_total = report.bytes_total.saturating_add(part.compressed_size);
-            report.uncompressed_bytes = report
-                .uncompressed_bytes
-                .saturating_add(part.uncompressed_size);
-        }
+        let wanted = self.missing_parts(&superblock.parts)?;
+        self.count(superblock, &wanted, report)?;
         if self.session.options.dry_run {
             return Ok(());
         }
-        self.accept(turn, presence, &superblock)?;
-        let wanted = self.missing_parts(&superblock.parts)?;
+        self.accept(turn, presence, superblock)?;
+        self.check_room(superblock, &wanted)?;
         let phase = Phase::Delta;
         let bytes = wanted
             .iter()
@@ -177,7 +232,7 @@ impl Stage<'_, '_> {
         let bare_user_only_files = self.session.options.bare_user_only_files;
         let sink = self.sink;
         self.source
-            .parts(&superblock, &wanted, &mut |number, file| {
+            .parts(superblock, &wanted, &mut |number, file| {
                 let head = &superblock.parts[number];
                 let input = PartInput {
                     number,
@@ -196,6 +251,50 @@ impl Stage<'_, '_> {
         sink.event(Event::End { phase });
         report.parts += wanted.len() as u64;
         Ok(())
+    }
+
+    /// Adds what the delta would bring, and what of it is here.
+    fn count(
+        &self,
+        superblock: &Superblock,
+        wanted: &[usize],
+        report: &mut DeltaReport,
+    ) -> Result<(), StoreError> {
+        let mut add = |packed: u64, unpacked: u64, is_here: bool| {
+            report.bytes_total = report.bytes_total.saturating_add(packed);
+            report.uncompressed_bytes = report.uncompressed_bytes.saturating_add(unpacked);
+            if is_here {
+                report.bytes_present = report.bytes_present.saturating_add(packed);
+            }
+        };
+        for (number, part) in superblock.parts.iter().enumerate() {
+            let is_here = !wanted.contains(&number);
+            add(part.compressed_size, part.uncompressed_size, is_here);
+        }
+        for it in &superblock.fallbacks {
+            let is_here = self.session.transaction.has(&it.object)?;
+            add(it.compressed_size, it.uncompressed_size, is_here);
+        }
+        report.parts_total += superblock.parts.len() as u64;
+        report.parts_present += (superblock.parts.len() - wanted.len()) as u64;
+        Ok(())
+    }
+
+    /// Refuses a delta whose parts make more than may be written.
+    fn check_room(&self, superblock: &Superblock, wanted: &[usize]) -> Result<(), PullError> {
+        let sizes = wanted
+            .iter()
+            .map(|number| superblock.parts[*number].uncompressed_size);
+        let needed_bytes = sizes.fold(0, u64::saturating_add);
+        let free_bytes = self.session.transaction.free_bytes();
+        if needed_bytes <= free_bytes {
+            return Ok(());
+        }
+        Err(PullError::NoRoom {
+            commit: superblock.name.to,
+            needed_bytes,
+            free_bytes,
+        })
     }
 
     /// Holds the commit to all checks, and puts it into the transaction.
@@ -256,7 +355,7 @@ pub(crate) fn index_path(commit: CommitId) -> String {
 /// The deltas of another repository on this machine, as its clients find them.
 pub(crate) struct LocalDeltas<'r> {
     repo: &'r Repo,
-    listed: Vec<(DeltaName, Checksum)>,
+    listed: Option<Vec<(DeltaName, Checksum)>>,
 }
 
 impl<'r> LocalDeltas<'r> {
@@ -265,21 +364,22 @@ impl<'r> LocalDeltas<'r> {
         let summary = summary.and_then(|bytes| Summary::parse(&bytes).ok());
         Ok(Self {
             repo,
-            listed: summary.as_ref().map(listed_in).unwrap_or_default(),
+            listed: summary.as_ref().map(listed_in),
         })
     }
 }
 
 impl DeltaSource for LocalDeltas<'_> {
-    fn to(&self, commit: CommitId) -> Result<Vec<(DeltaName, Checksum)>, PullError> {
+    fn to(&self, commit: CommitId) -> Result<Option<Vec<(DeltaName, Checksum)>>, PullError> {
         let path = index_path(commit);
         let dir = self.repo.dir();
         let index = dir.read_optional(ostler_fs::Trusted(&path), ostler_format::MAX_METADATA_SIZE);
         let index = index.map_err(StoreError::from)?;
         if let Some(index) = index.and_then(|bytes| DeltaIndex::parse(&bytes).ok()) {
-            return Ok(index.deltas);
+            return Ok(Some(of_commit(&index.deltas, commit)));
         }
-        Ok(of_commit(&self.listed, commit))
+        let listed = self.listed.as_ref();
+        Ok(listed.map(|listed| of_commit(listed, commit)))
     }
 
     fn superblock(&self, name: &DeltaName) -> Result<Option<Vec<u8>>, PullError> {

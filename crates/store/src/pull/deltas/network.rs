@@ -5,24 +5,31 @@ use std::io::{Read, Seek, Write};
 
 use crossbeam_channel::unbounded;
 use ostler_format::delta::{DeltaIndex, DeltaName, Superblock};
-use ostler_format::{Checksum, CommitId, MAX_METADATA_SIZE, ObjectKind, ObjectName};
+use ostler_format::{Checksum, CommitId, Hasher, MAX_METADATA_SIZE, ObjectKind, ObjectName};
 use ostler_fs::TempFile;
-use ostler_http::{BodyStart, Conditional, Fetched, Priority, Request, Sink, SinkFault};
+use ostler_http::{
+    BodyStart, Conditional, FetchError, FetchFault, Fetched, Naming, Priority, Request, Sink,
+    SinkFault,
+};
 
 use super::super::fetch::object_path;
 use super::super::origin::Origin;
 use super::super::receive;
 use super::{DeltaSource, PullError, index_path, of_commit};
+use crate::delta::DeltaError;
 use crate::error::StoreError;
 use crate::transaction::Intake;
+
+/// Parts that are fetched or wait to be applied: each takes its size on the disk.
+const PARTS_AT_ONCE: usize = 4;
 
 /// The deltas of a remote.
 pub(crate) struct NetworkDeltas<'o> {
     pub(crate) origin: &'o Origin,
     /// Whether each commit's deltas are listed in a file of their own.
     pub(crate) indexed: bool,
-    /// What the summary lists.
-    pub(crate) listed: Vec<(DeltaName, Checksum)>,
+    /// What the summary lists; `None` without a summary.
+    pub(crate) listed: Option<Vec<(DeltaName, Checksum)>>,
     pub(crate) intake: Intake,
 }
 
@@ -42,15 +49,19 @@ impl NetworkDeltas<'_> {
 }
 
 impl DeltaSource for NetworkDeltas<'_> {
-    fn to(&self, commit: CommitId) -> Result<Vec<(DeltaName, Checksum)>, PullError> {
+    fn to(&self, commit: CommitId) -> Result<Option<Vec<(DeltaName, Checksum)>>, PullError> {
+        let listed = self.listed.as_ref();
+        let listed = listed.map(|listed| of_commit(listed, commit));
         if !self.indexed {
-            return Ok(of_commit(&self.listed, commit));
+            return Ok(listed);
         }
         let index = self.document(&index_path(commit))?;
         // One that is not as it should be lists nothing: objects can be had anyway.
         let index = index.and_then(|bytes| DeltaIndex::parse(&bytes).ok());
-        let deltas = index.map(|index| index.deltas).unwrap_or_default();
-        Ok(of_commit(&deltas, commit))
+        Ok(Some(match index {
+            Some(index) => of_commit(&index.deltas, commit),
+            None => listed.unwrap_or_default(),
+        }))
     }
 
     fn superblock(&self, name: &DeltaName) -> Result<Option<Vec<u8>>, PullError> {
@@ -80,82 +91,153 @@ impl DeltaSource for NetworkDeltas<'_> {
     ) -> Result<(), PullError> {
         let (sender, receiver) = unbounded();
         let batch = self.origin.fetcher.batch();
-        let mut inline = Vec::new();
-        for number in wanted {
-            if let Some((compression, rest)) = superblock
-                .inline_part(*number)
-                .map_err(crate::delta::DeltaError::from)?
-            {
-                inline.push((*number, [&[compression.byte()], rest].concat()));
-                continue;
+        let mut queue = wanted.iter().copied();
+        let mut running = 0;
+        loop {
+            while running < PARTS_AT_ONCE {
+                let Some(number) = queue.next() else {
+                    break;
+                };
+                let inline = superblock.inline_part(number).map_err(DeltaError::from)?;
+                if let Some((compression, rest)) = inline {
+                    apply(number, &mut (&[compression.byte()][..]).chain(rest))?;
+                    continue;
+                }
+                let (request, sink) = self.request(superblock, number);
+                let sender = sender.clone();
+                batch.submit(request, sink, move |sink, result| {
+                    let _ = sender.send((number, result.map(|_| sink)));
+                });
+                running += 1;
             }
-            let size = superblock.parts[*number].compressed_size;
-            let path = superblock.name.part_path(*number);
-            let mut request = Request::new(self.origin.content.clone(), path, size);
-            request.priority = Priority::Delta;
-            request.size_hint_bytes = Some(size);
-            let sink = PartSink {
-                intake: self.intake.clone(),
-                temp: None,
-                taken: 0,
-            };
-            let (sender, number) = (sender.clone(), *number);
-            batch.submit(request, sink, move |sink, result| {
-                let _ = sender.send((number, result.map(|_| sink)));
-            });
-        }
-        drop(sender);
-        for (number, bytes) in inline {
-            apply(number, &mut &bytes[..])?;
-        }
-        for (number, result) in receiver {
-            let mut sink = result?;
+            if running == 0 {
+                return Ok(());
+            }
+            let (number, result) = receiver.recv().expect("a sender is here");
+            running -= 1;
+            let mut sink = result.map_err(cause)?;
             apply(number, &mut sink.file()?)?;
         }
-        Ok(())
     }
 }
 
-/// Receives a part's file.
+impl NetworkDeltas<'_> {
+    fn request(&self, superblock: &Superblock, number: usize) -> (Request, PartSink) {
+        let head = &superblock.parts[number];
+        let path = superblock.name.part_path(number);
+        let size = head.compressed_size;
+        let mut request = Request::new(self.origin.content.clone(), path, size);
+        request.priority = Priority::Delta;
+        request.size_hint_bytes = Some(size);
+        // A delta that is made anew has other parts of the same names.
+        request.naming = Naming::ByName;
+        let sink = PartSink {
+            intake: self.intake.clone(),
+            number,
+            expected: (size, head.checksum),
+            temp: None,
+            hasher: Hasher::new(),
+            received: 0,
+        };
+        (request, sink)
+    }
+}
+
+/// A wrong part and a fault on this side are told as what they are.
+fn cause(error: FetchError) -> PullError {
+    let FetchError {
+        url,
+        attempts,
+        fault,
+    } = error;
+    let fault = match fault {
+        FetchFault::Wrong(cause) => match cause.downcast::<DeltaError>() {
+            Ok(source) => return (*source).into(),
+            Err(cause) => FetchFault::Wrong(cause),
+        },
+        FetchFault::Sink(cause) => match cause.downcast::<StoreError>() {
+            Ok(source) => return (*source).into(),
+            Err(cause) => FetchFault::Sink(cause),
+        },
+        other => other,
+    };
+    PullError::Fetch(FetchError {
+        url,
+        attempts,
+        fault,
+    })
+}
+
+/// Receives a part's file, and checks it, so that another mirror may be asked for one that is wrong.
 struct PartSink {
     intake: Intake,
+    number: usize,
+    /// Its length and its checksum.
+    expected: (u64, Checksum),
     temp: Option<TempFile>,
-    /// Room that was taken for it.
-    taken: u64,
+    hasher: Hasher,
+    /// Bytes so far; room for them was taken.
+    received: u64,
 }
 
 impl PartSink {
     /// The file from its beginning.
-    fn file(&mut self) -> Result<File, PullError> {
-        let temp = match &mut self.temp {
-            Some(temp) => temp,
-            None => self.temp.insert(self.intake.new_temp(0o600)?),
-        };
-        let mut file = temp
-            .file()
-            .try_clone()
-            .map_err(|error| StoreError::io("reading a part", error))?;
-        file.rewind()
-            .map_err(|error| StoreError::io("reading a part", error))?;
+    fn file(&mut self) -> Result<File, StoreError> {
+        let unreadable = |error| StoreError::io("reading a part", error);
+        let mut file = self.temp()?.file().try_clone().map_err(unreadable)?;
+        file.rewind().map_err(unreadable)?;
         Ok(file)
+    }
+
+    fn temp(&mut self) -> Result<&mut TempFile, StoreError> {
+        Ok(match &mut self.temp {
+            Some(temp) => temp,
+            empty => empty.insert(self.intake.new_temp(0o600)?),
+        })
     }
 
     fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.intake.take_space(bytes.len() as u64)?;
-        self.taken += bytes.len() as u64;
-        let temp = match &mut self.temp {
-            Some(temp) => temp,
-            None => self.temp.insert(self.intake.new_temp(0o600)?),
-        };
-        temp.write_all(bytes)
+        self.received += bytes.len() as u64;
+        self.hasher.update(bytes);
+        self.temp()?
+            .write_all(bytes)
             .map_err(|error| StoreError::io("writing a part", error))
+    }
+
+    fn forget(&mut self) {
+        self.temp = None;
+        self.hasher = Hasher::new();
+        self.intake
+            .give_space_back(std::mem::take(&mut self.received));
+    }
+
+    fn check(&self) -> Result<(), DeltaError> {
+        let part = self.number;
+        let (size, checksum) = self.expected;
+        if self.received != size {
+            return Err(DeltaError::PartSize {
+                part,
+                expected: size,
+                found: self.received,
+            });
+        }
+        let actual = self.hasher.clone().finish();
+        if actual != checksum {
+            return Err(DeltaError::PartChecksum {
+                part,
+                expected: checksum,
+                actual,
+            });
+        }
+        Ok(())
     }
 }
 
 impl Sink for PartSink {
     fn start(&mut self, start: &BodyStart) -> Result<(), SinkFault> {
         if start.resumed_at == 0 {
-            self.temp = None;
+            self.forget();
         }
         Ok(())
     }
@@ -165,13 +247,13 @@ impl Sink for PartSink {
     }
 
     fn finish(&mut self) -> Result<(), SinkFault> {
-        // Its checksum is looked at where it is unpacked.
-        Ok(())
+        self.check()
+            .map_err(|error| SinkFault::Wrong(Box::new(error)))
     }
 }
 
 impl Drop for PartSink {
     fn drop(&mut self) {
-        self.intake.give_space_back(self.taken);
+        self.forget();
     }
 }

@@ -1,0 +1,279 @@
+//! Pulls by static deltas: which are used, and that nothing that a delta does can spoil a pull.
+
+use std::path::Path;
+
+use ostler_format::delta::{ByteOrder, DeltaName};
+use ostler_format::{CommitId, Metadata};
+use ostler_store::delta::{self, DeltaError, GenerateOptions, Placement};
+use ostler_store::progress::Silent;
+use ostler_store::pull::{DeltaUse, PullError, PullOptions};
+use ostler_store::{RepoMode, summary};
+
+use crate::ground::{Client, Published, noise, of_main, scratch};
+use crate::packs::add_file;
+use crate::server::{Answer, Server};
+
+/// A repository whose newest commit adds a file, and a client that has the commit before.
+struct Stage {
+    root: tempfile::TempDir,
+    published: Published,
+    client: Client,
+    name: DeltaName,
+}
+
+impl Stage {
+    fn new(options: &GenerateOptions) -> Self {
+        let root = scratch();
+        let mut published = Published::new(root.path());
+        let client = client_of(root.path(), &published, "client");
+        let from = published.commit;
+        add_file(&mut published, &noise(300_000, 3));
+        let to = published.commit;
+        delta::generate(&published.repo, Some(from), to, options, &Silent).unwrap();
+        Self {
+            root,
+            published,
+            client,
+            name: DeltaName {
+                to,
+                from: Some(from),
+            },
+        }
+    }
+
+    fn with_summary(options: &GenerateOptions) -> Self {
+        let stage = Self::new(options);
+        summary::regenerate(&stage.published.repo, &Metadata::new()).unwrap();
+        stage
+    }
+
+    fn from(&self) -> CommitId {
+        self.name.from.unwrap()
+    }
+}
+
+fn client_of(root: &Path, published: &Published, name: &str) -> Client {
+    let server = Server::honest(&published.path);
+    let mut client = Client::new(root, name, RepoMode::BareUser);
+    client.set_origin(&server.url());
+    client.pull(&of_main()).unwrap();
+    client
+}
+
+fn required() -> PullOptions {
+    PullOptions {
+        deltas: DeltaUse::Required,
+        ..of_main()
+    }
+}
+
+fn made() -> GenerateOptions {
+    GenerateOptions {
+        bsdiff: true,
+        max_bsdiff_bytes: 1 << 20,
+        min_fallback_bytes: Some(4 << 20),
+        max_chunk_bytes: 32 << 20,
+        inline: false,
+        byte_order: ByteOrder::Little,
+        memory_bytes: 256 << 20,
+        timestamp: 1_700_000_000,
+        signers: Vec::new(),
+        placement: Placement::InRepo,
+    }
+}
+
+fn inline() -> GenerateOptions {
+    GenerateOptions {
+        inline: true,
+        ..made()
+    }
+}
+
+#[test]
+fn an_update_comes_in_a_superblock_and_its_parts() {
+    for (options, with_summary, parts) in [
+        (made(), true, 1),
+        (made(), false, 1),
+        (inline(), true, 0),
+        (inline(), false, 0),
+    ] {
+        let mut stage = match with_summary {
+            true => Stage::with_summary(&options),
+            false => Stage::new(&options),
+        };
+        let server = Server::honest(&stage.published.path);
+        stage.client.set_origin(&server.url());
+        let report = stage.client.pull(&required()).unwrap();
+        stage.client.assert_whole(stage.name.to);
+        assert_eq!(report.deltas.parts, 1, "summary: {with_summary}");
+        for suffix in [".filez", ".dirtree", ".dirmeta", ".commit"] {
+            assert_eq!(server.asked(suffix), [""; 0], "summary: {with_summary}");
+        }
+        let asked = server.asked(&stage.name.part_path(0));
+        assert_eq!(asked.len(), parts, "summary: {with_summary}");
+        let again = stage.client.pull(&required()).unwrap();
+        assert_eq!(again.deltas.parts_total, 0, "what is here needs no delta");
+    }
+}
+
+#[test]
+fn a_dry_run_says_what_is_here_and_changes_nothing() {
+    let mut stage = Stage::with_summary(&made());
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let options = PullOptions {
+        dry_run: true,
+        ..required()
+    };
+    let deltas = stage.client.pull(&options).unwrap().deltas;
+    assert_eq!((deltas.parts_present, deltas.parts_total), (0, 1));
+    assert_eq!(deltas.bytes_present, 0);
+    assert!(deltas.uncompressed_bytes > 300_000, "{deltas:?}");
+    assert_eq!(stage.client.rev("origin:main"), Some(stage.from()));
+    assert_eq!(server.asked(&stage.name.part_path(0)), [""; 0]);
+}
+
+#[test]
+fn what_a_hostile_server_makes_of_a_delta_is_refused_and_nothing_is_lost() {
+    let damaged = |bytes: &[u8]| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        bytes
+    };
+    type Lie = Box<dyn Fn(&[u8]) -> Answer + Send + Sync>;
+    let lies: [(&str, bool, Lie); 6] = [
+        (
+            "a bit of the part",
+            false,
+            Box::new(move |part| Answer::Body(damaged(part))),
+        ),
+        (
+            "half of the part",
+            false,
+            Box::new(|part| Answer::Body(part[..part.len() / 2].to_vec())),
+        ),
+        (
+            "a part without an end",
+            false,
+            Box::new(|part| Answer::Endless(part.to_vec(), vec![0; 4096])),
+        ),
+        (
+            "a part that is cut",
+            false,
+            Box::new(|part| Answer::Announced(part.len() as u64, part[..9].to_vec())),
+        ),
+        (
+            "a bit of the superblock",
+            true,
+            Box::new(move |superblock| Answer::Body(damaged(superblock))),
+        ),
+        (
+            "a superblock without an end",
+            true,
+            Box::new(|superblock| Answer::Endless(superblock.to_vec(), vec![0; 1 << 20])),
+        ),
+    ];
+    for (what, of_superblock, lie) in lies {
+        let mut stage = Stage::with_summary(&made());
+        let path = match of_superblock {
+            true => stage.name.superblock_path(),
+            false => stage.name.part_path(0),
+        };
+        let truth = std::fs::read(stage.published.path.join(&path)).unwrap();
+        let liar = Server::start(&stage.published.path, move |asked| match asked == path {
+            true => lie(&truth),
+            false => Answer::Honest,
+        });
+        stage.client.set_origin(&liar.url());
+        let error = stage.client.pull(&required()).expect_err(what);
+        assert!(
+            matches!(
+                error,
+                PullError::Delta(_) | PullError::DeltaChecksum { .. } | PullError::Fetch(_)
+            ),
+            "{what}: {error:?}"
+        );
+        assert_eq!(
+            stage.client.rev("origin:main"),
+            Some(stage.from()),
+            "{what}"
+        );
+        stage.client.assert_whole(stage.from());
+        let honest = Server::honest(&stage.published.path);
+        stage.client.set_origin(&honest.url());
+        stage.client.pull(&required()).unwrap();
+        stage.client.assert_whole(stage.name.to);
+    }
+}
+
+#[test]
+fn a_wrong_part_is_told_as_such() {
+    let mut stage = Stage::with_summary(&made());
+    let path = stage.name.part_path(0);
+    let mut truth = std::fs::read(stage.published.path.join(&path)).unwrap();
+    truth[20] ^= 1;
+    std::fs::write(stage.published.path.join(&path), truth).unwrap();
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let error = stage.client.pull(&of_main()).unwrap_err();
+    assert!(
+        matches!(
+            error,
+            PullError::Delta(DeltaError::PartChecksum { part: 0, .. })
+        ),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn without_its_superblock_a_delta_is_none() {
+    let mut stage = Stage::with_summary(&made());
+    std::fs::remove_file(stage.published.path.join(stage.name.superblock_path())).unwrap();
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let error = stage.client.pull(&required()).unwrap_err();
+    assert!(matches!(error, PullError::NoDelta { .. }), "{error:?}");
+    let report = stage.client.pull(&of_main()).unwrap();
+    assert_eq!(report.deltas.parts, 0);
+    stage.client.assert_whole(stage.name.to);
+}
+
+#[test]
+fn a_delta_from_nothing_is_used_where_nothing_is() {
+    let root = scratch();
+    let published = Published::new(root.path());
+    let to = published.commit;
+    delta::generate(&published.repo, None, to, &made(), &Silent).unwrap();
+    summary::regenerate(&published.repo, &Metadata::new()).unwrap();
+    let server = Server::honest(&published.path);
+    let mut client = Client::new(root.path(), "client", RepoMode::Bare);
+    client.set_origin(&server.url());
+    let report = client.pull(&of_main()).unwrap();
+    assert!(report.deltas.parts > 0);
+    client.assert_whole(to);
+    let mut archive = Client::new(root.path(), "archive", RepoMode::Archive);
+    archive.set_origin(&server.url());
+    let error = archive.pull(&required()).unwrap_err();
+    assert!(matches!(error, PullError::DeltasInArchive), "{error:?}");
+    assert_eq!(archive.pull(&of_main()).unwrap().deltas.parts, 0);
+}
+
+#[test]
+fn a_repository_that_asks_for_signed_deltas_takes_objects_for_others() {
+    let mut stage = Stage::with_summary(&made());
+    let config = stage.client.repo.path().join("config");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replacen("[core]\n", "[core]\nsign-verify-deltas=true\n", 1);
+    std::fs::write(&config, text).unwrap();
+    stage.client.repo = ostler_store::Repo::open(stage.root.path().join("client")).unwrap();
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let error = stage.client.pull(&required()).unwrap_err();
+    assert!(
+        matches!(error, PullError::Delta(DeltaError::NoKey)),
+        "{error:?}"
+    );
+    assert_eq!(stage.client.pull(&of_main()).unwrap().deltas.parts, 0);
+    stage.client.assert_whole(stage.name.to);
+}
