@@ -244,6 +244,70 @@ fn a_flipped_name_in_a_directory_does_not_leave_damage_that_never_was() {
     ground.repo.with(&Program::ostree()).fsck();
 }
 
+/// Runs `fsck` with `option`, in one thread, while reads of `object` fail with `EIO`: all of them, or only the first. Returns
+/// whether it succeeded, and what it said.
+fn fsck_with_failing_reads(
+    ground: &Ground,
+    object: &Path,
+    option: &str,
+    which: &str,
+) -> (bool, String) {
+    let trace = ground.scratch.join("trace");
+    let fsck = ground.repo.program().command(["fsck", option]);
+    let output = Command::new("taskset")
+        .args(["--cpu-list", "0", "strace", "-f", "-qq", "-e", "trace=read,pread64,readv,preadv"])
+        .arg("-e")
+        .arg(format!("inject=read,pread64,readv,preadv:error=EIO:when={which}"))
+        .arg(format!("--trace-path={}", object.display()))
+        .arg(format!("--output={}", trace.display()))
+        .arg(fsck.get_program())
+        .args(fsck.get_args())
+        .arg(format!("--repo={}", ground.repo.path().display()))
+        .output()
+        .unwrap();
+    let trace = fs::read_to_string(trace).unwrap();
+    assert!(trace.contains("EIO"), "{option}: no read failed: {trace}");
+    let said = [output.stdout, output.stderr].concat();
+    (
+        output.status.success(),
+        String::from_utf8_lossy(&said).into_owned(),
+    )
+}
+
+#[test]
+fn an_object_whose_reads_fail_is_damage_and_is_never_deleted() {
+    for mode in ["archive", "bare"] {
+        let ground = ground(mode, "archive");
+        let empty = Program::ostler().init_quick(&ground.scratch.join("empty"), "archive");
+        let state = ground.repo.path().join("state");
+        for object in [
+            ground.file(),
+            ground.objects(".dirtree").remove(0),
+            ground.objects(".dirmeta").remove(0),
+        ] {
+            let bytes = fs::read(&object).unwrap();
+            let useless = format!("--repair-from={}", empty.path().display());
+            for option in ["--all", "--delete", &useless] {
+                let (succeeded, said) = fsck_with_failing_reads(&ground, &object, option, "1+");
+                assert!(!succeeded, "{mode}, {option}: {said}");
+                assert!(said.contains("cannot be read"), "{mode}, {option}: {said}");
+                assert_eq!(fs::read(&object).unwrap(), bytes, "{mode}, {option}");
+                let marks = fs::read_dir(&state).into_iter().flatten().count();
+                assert_eq!(marks, 0, "{mode}, {option}: the commit lacks nothing");
+            }
+            ground.repo.fsck();
+        }
+        // What takes the place of a bad sector lies elsewhere on the disk, and can be read.
+        let option = format!("--repair-from={}", copy_path(&ground));
+        for object in [ground.file(), ground.objects(".dirmeta").remove(0)] {
+            let (succeeded, said) = fsck_with_failing_reads(&ground, &object, &option, "1");
+            assert!(succeeded, "{mode}: {said}");
+            assert!(said.contains("Repaired "), "{mode}: {said}");
+            ground.repo.fsck();
+        }
+    }
+}
+
 #[test]
 fn without_a_source_nothing_is_touched() {
     let ground = ground("archive", "archive");

@@ -99,6 +99,14 @@ pub enum StoreError {
         /// What is wrong with its file.
         reason: String,
     },
+    /// The disk, or fs-verity, did not give the object's bytes (`EIO`). They may be whole, and another read may give them.
+    #[error("{name}: cannot be read: {reason}")]
+    Unreadable {
+        /// The object.
+        name: ObjectName,
+        /// What the read said.
+        reason: String,
+    },
     /// `bare-user-only` cannot keep this file.
     #[error(
         "Content object for a repository of mode `bare-user-only`: invalid mode 0{mode:o} with bits 0{:04o}, \
@@ -290,7 +298,7 @@ impl From<crate::remote::RemoteError> for StoreError {
 }
 
 impl StoreError {
-    /// Whether it says that an object is damaged or missing, not that looking at it failed.
+    /// Whether it says that an object is damaged, unreadable or missing, not that looking at it failed for a reason beside it.
     pub(crate) fn is_damage(&self) -> bool {
         matches!(
             self,
@@ -298,6 +306,7 @@ impl StoreError {
                 | Self::ChecksumMismatch { .. }
                 | Self::Malformed { .. }
                 | Self::Damaged { .. }
+                | Self::Unreadable { .. }
         )
     }
 
@@ -333,7 +342,10 @@ impl StoreError {
                 "free some room (`ostler prune --refs-only`), or lower core.min-free-space-size"
                     .into(),
             ),
-            Self::ChecksumMismatch { .. } | Self::Malformed { .. } | Self::Damaged { .. } => Some(
+            Self::ChecksumMismatch { .. }
+            | Self::Malformed { .. }
+            | Self::Damaged { .. }
+            | Self::Unreadable { .. } => Some(
                 "`ostler fsck --repair` replaces damaged objects by whole ones, from remotes or other repositories".into(),
             ),
             Self::RefNotFound { .. } => Some("`ostler refs` lists the refs that exist".into()),

@@ -150,11 +150,13 @@ impl Fsck<'_> {
         for id in self.whole.clone() {
             let needs = self.needs_of(id)?;
             let goes = self.options.remedy != Remedy::None;
-            let mut incomplete = false;
+            let (mut incomplete, mut doubtful) = (false, false);
             for damage in &mut self.report.damage {
                 if needs.contains(&damage.name) {
                     damage.commits.insert(id);
-                    incomplete |= !damage.is_repaired() && (damage.is_missing() || goes);
+                    let taken = goes && !damage.is_unreadable();
+                    incomplete |= !damage.is_repaired() && (damage.is_missing() || taken);
+                    doubtful |= !damage.is_repaired();
                 }
             }
             if incomplete && self.repo.is_writable() {
@@ -162,7 +164,7 @@ impl Fsck<'_> {
                 self.repo
                     .set_partial(id, Partial::Yes(PartialReason::Damaged))?;
                 self.report.marked_partial.insert(id);
-            } else if self.were_damaged.contains(&id) {
+            } else if self.were_damaged.contains(&id) && !doubtful {
                 self.repo.set_partial(id, Partial::No)?;
                 self.report.made_whole.insert(id);
             }
@@ -184,7 +186,8 @@ impl Fsck<'_> {
     /// Deletes what is damaged, or puts it into quarantine, as asked for.
     fn take_away(&mut self) -> Result<(), StoreError> {
         for damage in &mut self.report.damage {
-            if damage.is_repaired() {
+            // One failed read is no reason to take away what may be the only copy.
+            if damage.is_repaired() || damage.is_unreadable() {
                 continue;
             }
             match self.options.remedy {

@@ -28,10 +28,10 @@ pub enum Remedy {
     /// Nothing.
     #[default]
     None,
-    /// They are deleted, and the commits that need them are marked as partial.
+    /// They are deleted, and the commits that need them are marked as partial. One that cannot be read is left: it may be whole.
     Delete,
     /// They and the missing ones are replaced by whole ones. Those that no source has are put into quarantine, and the commits
-    /// that need them are marked as partial.
+    /// that need them are marked as partial; one that cannot be read is left where it is.
     Repair,
 }
 
@@ -81,6 +81,12 @@ impl Damage {
     #[must_use]
     pub fn is_missing(&self) -> bool {
         matches!(self.error, StoreError::ObjectMissing { .. })
+    }
+
+    /// Whether reading the object failed, which says nothing of its bytes.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self.error, StoreError::Unreadable { .. })
     }
 
     /// Whether the object is whole now.

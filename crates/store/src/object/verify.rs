@@ -39,9 +39,16 @@ impl<'r> ObjectVerifier<'r> {
     ///
     /// # Errors
     /// [`StoreError::ObjectMissing`]; [`StoreError::ChecksumMismatch`], [`StoreError::Malformed`] and
-    /// [`StoreError::Damaged`] for a damaged one; other variants if it could not be read.
+    /// [`StoreError::Damaged`] for a damaged one; [`StoreError::Unreadable`] for one that the disk does not give; other variants
+    /// if it could not be looked at.
     pub fn verify(&mut self, name: ObjectName) -> Result<u64, StoreError> {
         match self.verify_as_it_is(name) {
+            Err(StoreError::Fs(error)) if error.raw_os_error() == Some(EIO) => {
+                Err(unreadable(name, &error))
+            }
+            Err(StoreError::Io { source, .. }) if source.raw_os_error() == Some(EIO) => {
+                Err(unreadable(name, &source))
+            }
             Err(StoreError::Fs(error)) if is_unusable(&error) => Err(StoreError::Damaged {
                 name,
                 reason: error.to_string(),
@@ -101,15 +108,13 @@ impl<'r> ObjectVerifier<'r> {
             .map_err(|source| StoreError::Malformed { name, source })?;
         let (actual, _) = hasher
             .finish_with(&mut object.unnamed(), &mut self.buffer)
-            .map_err(
-                |error| match is_damage(&error) || error.raw_os_error() == Some(EIO) {
-                    true => StoreError::Damaged {
-                        name,
-                        reason: error.to_string(),
-                    },
-                    false => StoreError::io(name.to_string(), error),
+            .map_err(|error| match is_damage(&error) {
+                true => StoreError::Damaged {
+                    name,
+                    reason: error.to_string(),
                 },
-            )?;
+                false => StoreError::io(name.to_string(), error),
+            })?;
         if actual != name.checksum {
             return Err(StoreError::ChecksumMismatch { name, actual });
         }
@@ -129,11 +134,18 @@ fn libostree_labelled(header: &FileHeader) -> Option<FileHeader> {
     Some(header)
 }
 
-/// Whether the error says that the object's file is none, such as a symlink where none may be, or that the disk does not give it.
+fn unreadable(name: ObjectName, error: &dyn std::fmt::Display) -> StoreError {
+    StoreError::Unreadable {
+        name,
+        reason: error.to_string(),
+    }
+}
+
+/// Whether the error says that the object's file is none, such as a symlink where none may be.
 fn is_unusable(error: &FsError) -> bool {
     use std::io::ErrorKind::{InvalidInput, IsADirectory, NotADirectory};
-    /// `EIO`, `ENXIO`, `ELOOP`: a bad sector, a socket, a symlink.
-    const ERRNOS: [i32; 3] = [EIO, 6, 40];
+    /// `ENXIO`, `ELOOP`: a socket, a symlink.
+    const ERRNOS: [i32; 2] = [6, 40];
     matches!(error.kind(), InvalidInput | IsADirectory | NotADirectory)
         || error
             .raw_os_error()

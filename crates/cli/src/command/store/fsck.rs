@@ -29,7 +29,7 @@ pub(crate) struct Fsck {
     /// Go on after the first error
     #[arg(short, long)]
     pub(crate) all: bool,
-    /// Delete damaged objects; their commits become partial
+    /// Delete damaged objects; their commits become partial. What the disk does not give is left
     #[arg(long)]
     pub(crate) delete: bool,
     /// Replace damaged and missing objects by whole ones: from deployments, then from all remotes
@@ -227,6 +227,9 @@ fn tell_damage(context: &Context, damage: &Damage) {
         printer.note(format_args!("In commits {commits}: fsck {}", damage.error));
     }
     match &damage.outcome {
+        Outcome::Left if damage.is_unreadable() => printer.note(format_args!(
+            "Left {name} in place: the disk did not give it, and it may be whole"
+        )),
         Outcome::Left => {}
         Outcome::Deleted => printer.note(format_args!("Deleted corrupted object {name}")),
         Outcome::Repaired { from } => printer.note(format_args!("Repaired {name} from {from}")),

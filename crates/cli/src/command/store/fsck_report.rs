@@ -3,7 +3,7 @@
 //! ```text
 //! commits, partial_commits, damaged_partial_commits, objects, bytes    numbers
 //! damaged                                                              whether something is damaged or missing still
-//! damage    [{object: ID.KIND, problem, missing, outcome: left|deleted|repaired|quarantined, from, commits, refs, deployments}]
+//! damage    [{object: ID.KIND, problem, missing, unreadable, outcome: left|deleted|repaired|quarantined, from, commits, refs, deployments}]
 //! marked_partial, made_whole, missing_parents                          commits
 //! complaints [{source, object, reason}]                                sources that could not help
 //! ```
@@ -58,6 +58,7 @@ fn entry(damage: &Damage, deployments: &Deployments) -> Value {
         "object": damage.name.to_string(),
         "problem": damage.error.to_string(),
         "missing": damage.is_missing(),
+        "unreadable": damage.is_unreadable(),
         "outcome": outcome,
         "from": from,
         "commits": ids(&damage.commits),
