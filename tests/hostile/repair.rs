@@ -255,9 +255,19 @@ fn fsck_with_failing_reads(
     let trace = ground.scratch.join("trace");
     let fsck = ground.repo.program().command(["fsck", option]);
     let output = Command::new("taskset")
-        .args(["--cpu-list", "0", "strace", "-f", "-qq", "-e", "trace=read,pread64,readv,preadv"])
+        .args([
+            "--cpu-list",
+            "0",
+            "strace",
+            "-f",
+            "-qq",
+            "-e",
+            "trace=read,pread64,readv,preadv",
+        ])
         .arg("-e")
-        .arg(format!("inject=read,pread64,readv,preadv:error=EIO:when={which}"))
+        .arg(format!(
+            "inject=read,pread64,readv,preadv:error=EIO:when={which}"
+        ))
         .arg(format!("--trace-path={}", object.display()))
         .arg(format!("--output={}", trace.display()))
         .arg(fsck.get_program())

@@ -208,6 +208,7 @@ fn children_first(
         }
     };
     let take = || -> Result<(), TreeError> {
+        let _end = OnPanic(&end);
         while let Ok(Some(index)) = next.recv() {
             work(index).inspect_err(|_| end())?;
             if let Some(parent) = parents[index]
@@ -230,6 +231,17 @@ fn children_first(
     })
 }
 
+/// Does its work if the thread panics while it is held: the others wait for what would never come.
+struct OnPanic<'a>(&'a (dyn Fn() + Sync));
+
+impl Drop for OnPanic<'_> {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            (self.0)();
+        }
+    }
+}
+
 fn remove_if_empty(parent: &Dir, name: impl ostler_fs::Name) -> Result<(), TreeError> {
     match parent.remove_dir(name) {
         Ok(()) => Ok(()),
@@ -243,5 +255,47 @@ fn remove_if_empty(parent: &Dir, name: impl ostler_fs::Name) -> Result<(), TreeE
             Ok(())
         }
         Err(error) => Err(error.into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+
+    use super::*;
+
+    /// A root with 64 chains of two below it.
+    fn forest() -> Vec<Option<usize>> {
+        let chains = (1..=64).flat_map(|chain| [Some(0), Some(2 * chain - 1)]);
+        [None].into_iter().chain(chains).collect()
+    }
+
+    #[test]
+    fn children_come_before_their_parents_and_each_node_once() {
+        let parents = forest();
+        let done: Vec<_> = parents.iter().map(|_| AtomicUsize::new(0)).collect();
+        children_first(&parents, |index| {
+            let children = (0..parents.len()).filter(|child| parents[*child] == Some(index));
+            for child in children {
+                assert_eq!(done[child].load(Ordering::Relaxed), 1, "{child} of {index}");
+            }
+            done[index].fetch_add(1, Ordering::Relaxed);
+            Ok(())
+        })
+        .unwrap();
+        assert!(done.iter().all(|times| times.load(Ordering::Relaxed) == 1));
+    }
+
+    #[test]
+    fn work_that_panics_ends_all_threads() {
+        let parents = forest();
+        let last = parents.len() - 1;
+        let ended = catch_unwind(AssertUnwindSafe(|| {
+            children_first(&parents, |index| {
+                assert_ne!(index, last, "the work panics here");
+                Ok(())
+            })
+        }));
+        assert!(ended.is_err(), "the panic is passed on");
     }
 }
