@@ -30,6 +30,7 @@ mod receive;
 mod remote_refs;
 mod session;
 mod summary_cache;
+mod targets;
 mod want;
 
 use std::collections::BTreeMap;
@@ -321,7 +322,7 @@ fn pull_local_to(
     let started = Instant::now();
     let source = from.repo;
     let targets = local::resolve(source, options, from.branches, destination, from.verifier)?;
-    let commits = targets.commits.clone();
+    let commits = targets.commits().to_vec();
     let own = source.config().collection_id.as_ref();
     let collection = options.collection.as_ref().or(own);
     let collection = collection.map(ToString::to_string);

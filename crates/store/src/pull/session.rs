@@ -6,13 +6,14 @@ use std::collections::{BTreeMap, HashMap, VecDeque};
 use ostler_format::delta::SignedSuperblock;
 use ostler_format::{
     CollectionId, Commit, CommitId, FileId, MAX_METADATA_SIZE, ObjectKind, ObjectName, RefName,
-    RemoteName, SummaryRef,
+    RemoteName,
 };
 
 use super::check;
 use super::error::PullError;
 use super::options::{PullOptions, TimestampCheck};
 use super::plan::Plan;
+use super::targets::Targets;
 use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
@@ -38,7 +39,7 @@ pub(crate) enum Destination {
 }
 
 impl Destination {
-    fn key(&self, name: &RefName) -> RefKey {
+    pub(super) fn key(&self, name: &RefName) -> RefKey {
         let name = name.clone();
         match self {
             Self::Heads => RefKey::Head(name),
@@ -51,43 +52,6 @@ impl Destination {
                 name,
             },
         }
-    }
-}
-
-/// A commit to be fetched, with the names that it was asked for by.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Targets {
-    /// The refs to write.
-    pub(crate) refs: BTreeMap<RefKey, CommitId>,
-    /// All commits that were asked for, in order.
-    pub(crate) commits: Vec<CommitId>,
-    /// Bytes of commit objects, as the summary gives them.
-    commit_bytes: HashMap<CommitId, u64>,
-}
-
-impl Targets {
-    /// Adds a commit without a ref.
-    pub(crate) fn add_commit(&mut self, id: CommitId) {
-        if !self.commits.contains(&id) {
-            self.commits.push(id);
-        }
-    }
-
-    /// Adds a ref; one that is there already is replaced.
-    pub(crate) fn add_ref(&mut self, destination: &Destination, name: &RefName, id: CommitId) {
-        self.refs.insert(destination.key(name), id);
-        self.add_commit(id);
-    }
-
-    /// Adds a ref that a summary lists.
-    pub(crate) fn add_listed(
-        &mut self,
-        destination: &Destination,
-        name: &RefName,
-        entry: &SummaryRef,
-    ) {
-        self.add_ref(destination, name, entry.commit);
-        self.commit_bytes.insert(entry.commit, entry.commit_size);
     }
 }
 
@@ -160,7 +124,7 @@ impl<'a> Session<'a> {
             depth: options.depth,
             requested: true,
         };
-        let turns: VecDeque<_> = targets.commits.iter().map(turn).collect();
+        let turns: VecDeque<_> = targets.commits().iter().map(turn).collect();
         Ok(Self {
             transaction,
             options,
@@ -211,7 +175,7 @@ impl<'a> Session<'a> {
     /// What the refs that are to point to the commit point to by now, as far as that is whole.
     pub(crate) fn current_of(&self, to: CommitId) -> Result<Vec<CommitId>, StoreError> {
         let mut current = Vec::new();
-        for (key, _) in self.targets.refs.iter().filter(|(_, id)| **id == to) {
+        for key in self.targets.refs_to(to) {
             if let Some(here) = self.repo().read_ref(key)?
                 && self.presence(here)? == Presence::Whole
             {
@@ -223,8 +187,8 @@ impl<'a> Session<'a> {
 
     /// Whether a ref that is to point to the commit points to another one by now.
     pub(crate) fn has_refs_to(&self, to: CommitId) -> Result<bool, StoreError> {
-        for (key, id) in &self.targets.refs {
-            if *id == to && self.repo().read_ref(key)?.is_some() {
+        for key in self.targets.refs_to(to) {
+            if self.repo().read_ref(key)?.is_some() {
                 return Ok(true);
             }
         }
@@ -363,10 +327,7 @@ impl<'a> Session<'a> {
     }
 
     fn check(&self, id: CommitId, commit: &Commit) -> Result<(), PullError> {
-        for (key, target) in &self.targets.refs {
-            if *target != id {
-                continue;
-            }
+        for key in self.targets.refs_to(id) {
             if self.options.verify_bindings {
                 check::bindings(commit, key.name(), self.collection.as_deref())
                     .map_err(|source| PullError::Binding { commit: id, source })?;
@@ -450,8 +411,8 @@ impl<'a> Session<'a> {
 
     /// The most bytes that a commit object can have.
     pub(crate) fn commit_cap(&self, id: CommitId) -> u64 {
-        let listed = self.targets.commit_bytes.get(&id);
-        listed.map_or(MAX_METADATA_SIZE, |bytes| (*bytes).min(MAX_METADATA_SIZE))
+        let listed = self.targets.commit_bytes(id);
+        listed.map_or(MAX_METADATA_SIZE, |bytes| bytes.min(MAX_METADATA_SIZE))
     }
 
     /// The compressed size of a content object, if it is large and a commit says so.
@@ -466,14 +427,14 @@ impl<'a> Session<'a> {
 
     /// Tells the transaction which refs to write, and returns what [`Ending::unmark`] needs after it was committed.
     pub(crate) fn end(self) -> Result<Ending, PullError> {
-        for (key, id) in &self.targets.refs {
+        for (key, id) in self.targets.refs() {
             let unchanged = refs::read(self.repo(), key)? == Some(*id);
             if !unchanged {
                 self.transaction.set_ref(key.clone(), Some(*id));
             }
         }
         Ok(Ending {
-            refs: self.targets.refs,
+            refs: self.targets.into_refs(),
             completed: self.completed,
             verified: self.verified,
         })

@@ -119,6 +119,44 @@ fn an_unchanged_summary_is_not_sent_again() {
 }
 
 #[test]
+fn a_mirror_of_two_thousand_refs_asks_for_each_commit_once() {
+    const REFS: u64 = 2000;
+    let root = scratch();
+    let published = Published::new(root.path());
+    let transaction = published.repo.begin(UNSYNCED).unwrap();
+    let mut commit = published.repo.read_commit(published.commit).unwrap();
+    for number in 0..REFS {
+        commit.timestamp += 1;
+        let id = transaction.write_commit(&commit).unwrap();
+        let key = ostler_store::RefKey::parse(&format!("branch/{number}")).unwrap();
+        transaction.set_ref(key, Some(id));
+    }
+    transaction.commit().unwrap();
+    summary::regenerate(&published.repo, &Metadata::new()).unwrap();
+    let server = Server::honest(&published.path);
+    let mut client = Client::new(root.path(), "mirror", RepoMode::Archive);
+    client.set_origin(&server.url());
+    let mut options = of_main();
+    options.targets.clear();
+    options.mirror = true;
+    client.pull(&options).unwrap();
+    assert_eq!(
+        client.repo.list_refs(None).unwrap(),
+        published.repo.list_refs(None).unwrap()
+    );
+    let commits = server.asked(".commit").len() as u64;
+    assert_eq!(commits, REFS + 1, "one question a commit");
+    let others = server.asked("").len() as u64 - commits;
+    let signatures = server.asked(".commitmeta").len() as u64;
+    assert!(
+        signatures <= REFS + 1,
+        "{signatures} questions for signatures"
+    );
+    assert!(others - signatures < 60, "{others} other questions");
+    client.assert_whole(published.commit);
+}
+
+#[test]
 fn a_ref_that_is_only_in_the_summary_is_found() {
     let root = scratch();
     let published = Published::new(root.path());
