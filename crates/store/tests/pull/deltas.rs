@@ -2,20 +2,21 @@
 
 use std::path::Path;
 
-use ostler_format::delta::{ByteOrder, DeltaName};
+use ostler_format::delta::{ByteOrder, DeltaName, Superblock};
 use ostler_format::{CommitId, Metadata};
 use ostler_store::delta::{self, DeltaError, GenerateOptions, Placement};
 use ostler_store::progress::Silent;
 use ostler_store::pull::{DeltaUse, PullError, PullOptions};
-use ostler_store::{RepoMode, summary};
+use ostler_store::{Repo, RepoMode, summary};
 
 use crate::ground::{Client, Published, noise, of_main, scratch};
 use crate::packs::add_file;
 use crate::server::{Answer, Server};
+use crate::signed::{key, sign};
 
 /// A repository whose newest commit adds a file, and a client that has the commit before.
 struct Stage {
-    root: tempfile::TempDir,
+    _root: tempfile::TempDir,
     published: Published,
     client: Client,
     name: DeltaName,
@@ -31,7 +32,7 @@ impl Stage {
         let to = published.commit;
         delta::generate(&published.repo, Some(from), to, options, &Silent).unwrap();
         Self {
-            root,
+            _root: root,
             published,
             client,
             name: DeltaName {
@@ -259,14 +260,19 @@ fn a_delta_from_nothing_is_used_where_nothing_is() {
     assert_eq!(archive.pull(&of_main()).unwrap().deltas.parts, 0);
 }
 
-#[test]
-fn a_repository_that_asks_for_signed_deltas_takes_objects_for_others() {
-    let mut stage = Stage::with_summary(&made());
-    let config = stage.client.repo.path().join("config");
+/// Has `client` ask for signed deltas.
+fn ask_for_signed_deltas(client: &mut Client) {
+    let config = client.path.join("config");
     let text = std::fs::read_to_string(&config).unwrap();
     let text = text.replacen("[core]\n", "[core]\nsign-verify-deltas=true\n", 1);
     std::fs::write(&config, text).unwrap();
-    stage.client.repo = ostler_store::Repo::open(stage.root.path().join("client")).unwrap();
+    client.repo = Repo::open(&client.path).unwrap();
+}
+
+#[test]
+fn a_repository_that_asks_for_signed_deltas_takes_objects_for_others() {
+    let mut stage = Stage::with_summary(&made());
+    ask_for_signed_deltas(&mut stage.client);
     let server = Server::honest(&stage.published.path);
     stage.client.set_origin(&server.url());
     let error = stage.client.pull(&required()).unwrap_err();
@@ -276,4 +282,111 @@ fn a_repository_that_asks_for_signed_deltas_takes_objects_for_others() {
     );
     assert_eq!(stage.client.pull(&of_main()).unwrap().deltas.parts, 0);
     stage.client.assert_whole(stage.name.to);
+}
+
+#[test]
+fn a_signed_superblock_is_held_to_the_keys_that_sign_commits() {
+    for (signer, is_good) in [(1, true), (2, false)] {
+        let mut stage = Stage::with_summary(&GenerateOptions {
+            signers: vec![Box::new(key(signer).0)],
+            ..made()
+        });
+        let (secret, public) = key(1);
+        sign(&stage.published.repo, stage.name.to, &secret);
+        ask_for_signed_deltas(&mut stage.client);
+        let server = Server::honest(&stage.published.path);
+        stage.client.configure_origin(&[
+            ("url", &server.url()),
+            ("verification-ed25519-key", &public),
+            ("sign-verify", "ed25519"),
+        ]);
+        let result = stage.client.pull(&required());
+        if is_good {
+            assert_eq!(result.unwrap().deltas.parts, 1);
+            stage.client.assert_whole(stage.name.to);
+            continue;
+        }
+        let error = result.unwrap_err();
+        assert!(
+            matches!(error, PullError::Delta(DeltaError::Refused(_))),
+            "{error:?}"
+        );
+        assert_eq!(stage.client.rev("origin:main"), Some(stage.from()));
+        assert_eq!(server.asked(&stage.name.part_path(0)), [""; 0]);
+    }
+}
+
+#[test]
+fn of_a_commit_that_is_not_signed_as_it_must_be_no_part_is_fetched() {
+    let mut stage = Stage::with_summary(&made());
+    let server = Server::honest(&stage.published.path);
+    stage.client.configure_origin(&[
+        ("url", &server.url()),
+        ("verification-ed25519-key", &key(1).1),
+        ("sign-verify", "ed25519"),
+    ]);
+    let error = stage.client.pull(&required()).unwrap_err();
+    assert!(matches!(error, PullError::CommitRefused(_)), "{error:?}");
+    assert_eq!(stage.client.rev("origin:main"), Some(stage.from()));
+    assert_eq!(server.asked(&stage.name.superblock_path()).len(), 1);
+    assert_eq!(server.asked(&stage.name.part_path(0)), [""; 0]);
+}
+
+#[test]
+fn an_index_lists_what_the_summary_does_not() {
+    let mut stage = Stage::new(&made());
+    delta::reindex(&mut stage.published.repo, None).unwrap();
+    let config = stage.published.path.join("config");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let text = text.replacen(
+        "[core]\n",
+        "[core]\nno-deltas-in-summary=true\nindexed-deltas=true\n",
+        1,
+    );
+    std::fs::write(&config, text).unwrap();
+    stage.published.repo = Repo::open(&stage.published.path).unwrap();
+    let listed = summary::regenerate(&stage.published.repo, &Metadata::new()).unwrap();
+    assert_eq!(listed.static_deltas().unwrap().deltas, []);
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let report = stage.client.pull(&required()).unwrap();
+    assert_eq!(report.deltas.parts, 1);
+    assert_eq!(server.asked(".index").len(), 1);
+    stage.client.assert_whole(stage.name.to);
+}
+
+#[test]
+fn what_is_staged_of_a_delta_is_not_fetched_again() {
+    let mut stage = Stage::with_summary(&GenerateOptions {
+        max_chunk_bytes: 100_000,
+        ..made()
+    });
+    // A second file, so that there is a second part.
+    add_file(&mut stage.published, &noise(250_000, 4));
+    let to = stage.published.commit;
+    let from = Some(stage.from());
+    let options = GenerateOptions {
+        max_chunk_bytes: 1,
+        ..made()
+    };
+    delta::generate(&stage.published.repo, from, to, &options, &Silent).unwrap();
+    summary::regenerate(&stage.published.repo, &Metadata::new()).unwrap();
+    let name = DeltaName { to, from };
+    let bytes = std::fs::read(stage.published.path.join(name.superblock_path())).unwrap();
+    let parts = Superblock::parse(&bytes).unwrap().parts.len();
+    assert!(parts > 1, "there is but one part");
+    let last = name.part_path(parts - 1);
+    let liar = Server::start(&stage.published.path, move |asked| match asked == last {
+        true => Answer::Status(404),
+        false => Answer::Honest,
+    });
+    stage.client.set_origin(&liar.url());
+    stage.client.pull(&required()).unwrap_err();
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let report = stage.client.pull(&required()).unwrap();
+    stage.client.assert_whole(to);
+    assert!(report.deltas.parts_present > 0, "{:?}", report.deltas);
+    let asked = (0..parts).map(|part| server.asked(&name.part_path(part)).len());
+    assert_eq!(asked.sum::<usize>() as u64, report.deltas.parts);
 }

@@ -12,14 +12,14 @@ use crate::ground::{Client, Published, of_main, scratch};
 use crate::server::{Answer, Server};
 
 /// A secret key, and its public key in base64.
-fn key(seed: u8) -> (SecretKey, String) {
+pub(crate) fn key(seed: u8) -> (SecretKey, String) {
     let key = ed25519_dalek::SigningKey::from_bytes(&[seed; 32]);
     let base64 = |bytes: &[u8]| base64::engine::general_purpose::STANDARD.encode(bytes);
     let secret = BareKind::Ed25519.parse_secret(&base64(&key.to_keypair_bytes()));
     (secret.unwrap(), base64(key.verifying_key().as_bytes()))
 }
 
-fn sign(repo: &Repo, id: CommitId, key: &SecretKey) {
+pub(crate) fn sign(repo: &Repo, id: CommitId, key: &SecretKey) {
     commit::sign(repo, id, [key as &dyn Signer]).unwrap();
 }
 

@@ -93,8 +93,9 @@ impl DeltaSource for NetworkDeltas<'_> {
         let batch = self.origin.fetcher.batch();
         let mut queue = wanted.iter().copied();
         let mut running = 0;
+        let mut failure = None;
         loop {
-            while running < PARTS_AT_ONCE {
+            while failure.is_none() && running < PARTS_AT_ONCE {
                 let Some(number) = queue.next() else {
                     break;
                 };
@@ -111,12 +112,17 @@ impl DeltaSource for NetworkDeltas<'_> {
                 running += 1;
             }
             if running == 0 {
-                return Ok(());
+                return failure.map_or(Ok(()), Err);
             }
             let (number, result) = receiver.recv().expect("a sender is here");
             running -= 1;
-            let mut sink = result.map_err(cause)?;
-            apply(number, &mut sink.file()?)?;
+            match result {
+                Ok(mut sink) => apply(number, &mut sink.file()?)?,
+                // What is under way is still applied: the next pull need not fetch it again.
+                Err(error) => {
+                    failure.get_or_insert_with(|| cause(error));
+                }
+            }
         }
     }
 }
