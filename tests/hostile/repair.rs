@@ -307,6 +307,10 @@ fn an_object_whose_reads_fail_is_damage_and_is_never_deleted() {
             }
             ground.repo.fsck();
         }
+        // A directory is read to find what is below it before it is checked.
+        let (succeeded, said) =
+            fsck_with_failing_reads(&ground, &ground.objects(".dirtree").remove(0), "--all", "1");
+        assert!(!succeeded, "{mode}: what is below was not checked: {said}");
         // What takes the place of a bad sector lies elsewhere on the disk, and can be read.
         let option = format!("--repair-from={}", copy_path(&ground));
         for object in [ground.file(), ground.objects(".dirmeta").remove(0)] {

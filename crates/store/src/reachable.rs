@@ -10,6 +10,8 @@ use ostler_format::{
     Checksum, Commit, CommitId, DirMetaId, DirTreeId, DirTreeRef, FileId, ObjectKind, ObjectName,
 };
 
+use ostler_fs::FsError;
+
 use crate::error::StoreError;
 use crate::repo::Repo;
 
@@ -162,6 +164,7 @@ pub struct Reachable<'r, M = ObjectSet> {
     set: M,
     stack: Vec<DirTreeId>,
     passed_over: Vec<ObjectName>,
+    unread: Vec<(ObjectName, FsError)>,
 }
 
 impl<'r> Reachable<'r> {
@@ -182,6 +185,7 @@ impl<'r, M: Marks> Reachable<'r, M> {
             set: M::default(),
             stack: Vec::new(),
             passed_over: Vec::new(),
+            unread: Vec::new(),
         }
     }
 
@@ -255,7 +259,10 @@ impl<'r, M: Marks> Reachable<'r, M> {
                 }
                 Ok(None) => return Err(StoreError::ObjectMissing { name }),
                 // It stays in the set: whoever checks it finds out.
-                Err(StoreError::Fs(_)) if self.missing == Missing::PassOver => continue,
+                Err(StoreError::Fs(error)) if self.missing == Missing::PassOver => {
+                    self.unread.push((name, error));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             let tree = match DirTreeRef::parse(&bytes) {
@@ -272,6 +279,11 @@ impl<'r, M: Marks> Reachable<'r, M> {
             }
         }
         Ok(())
+    }
+
+    /// Takes the dirtrees that could not be read so far, and why. Another read may succeed, but what is below them is not in the set.
+    pub(crate) fn take_unread(&mut self) -> Vec<(ObjectName, FsError)> {
+        std::mem::take(&mut self.unread)
     }
 
     /// The set so far.

@@ -7,10 +7,14 @@ use ostler_fs::Trusted;
 
 use super::{Damage, Fsck, FsckReport, Outcome, Remedy};
 use crate::error::StoreError;
+use crate::object;
 use crate::progress::Sink;
 use crate::reachable::{Depth, Marks as _, Missing, ObjectSet, Reachable};
 use crate::refs::{Partial, PartialReason};
 use crate::repair::{self, RepairSource};
+
+/// An object, and what is wrong with it.
+type Failure = (ObjectName, StoreError);
 
 impl Fsck<'_> {
     /// Checks all objects that the whole commits need, and with [`Remedy::Repair`] takes whole ones from `sources`.
@@ -25,11 +29,11 @@ impl Fsck<'_> {
         if self.options.remedy == Remedy::Repair {
             self.repair_in_rounds(sources, sink)?;
         } else {
-            let (names, missing_trees) = self.needed(None)?;
+            let (names, mut failures) = self.needed(None)?;
             self.report.objects = (self.whole.len() + names.len()) as u64;
-            let mut failures = self.check_objects(&names, sink);
-            failures.extend(missing_trees.into_iter().map(missing));
+            failures.extend(self.check_objects(&names, sink));
             failures.sort_by_key(|(name, _)| *name);
+            failures.dedup_by_key(|(name, _)| *name);
             for (name, error) in failures {
                 self.record(name, error)?;
             }
@@ -41,20 +45,26 @@ impl Fsck<'_> {
         Ok(self.report)
     }
 
-    /// What the whole commits need besides themselves, without what is known to be whole; and the dirtrees that are missing.
+    /// What the whole commits need besides themselves, without what is known to be whole; and the dirtrees that are missing or
+    /// that the disk does not give. The latter are in both, and what is below them in none.
     fn needed(
         &self,
         verified: Option<&ObjectSet>,
-    ) -> Result<(Vec<ObjectName>, Vec<ObjectName>), StoreError> {
+    ) -> Result<(Vec<ObjectName>, Vec<Failure>), StoreError> {
         let mut reachable = Reachable::new(self.repo, Missing::PassOver);
         for id in &self.whole {
             reachable.add_commit(*id, Depth::Parents(0))?;
         }
+        let unread = reachable.take_unread().into_iter();
+        let unread = unread.filter(|(_, error)| object::is_unreadable(error));
+        let unread = unread.map(|(name, error)| (name, object::unreadable(name, &error)));
+        let mut failures: Vec<_> = unread.collect();
         let (objects, missing_trees) = reachable.into_set_and_missing();
+        failures.extend(missing_trees.into_iter().map(missing));
         let is_new = |name: &ObjectName| {
             name.kind != ObjectKind::Commit && !verified.is_some_and(|set| set.contains(name))
         };
-        Ok((objects.iter().filter(is_new).collect(), missing_trees))
+        Ok((objects.iter().filter(is_new).collect(), failures))
     }
 
     fn repair_in_rounds(
@@ -66,9 +76,8 @@ impl Fsck<'_> {
         let mut tried = BTreeSet::new();
         let mut damage: BTreeMap<ObjectName, Damage> = BTreeMap::new();
         loop {
-            let (names, missing_trees) = self.needed(Some(&verified))?;
-            let mut failures = self.check_objects(&names, sink);
-            failures.extend(missing_trees.into_iter().map(missing));
+            let (names, mut failures) = self.needed(Some(&verified))?;
+            failures.extend(self.check_objects(&names, sink));
             failures.append(&mut self.pending);
             let failed: BTreeSet<ObjectName> = failures.iter().map(|(name, _)| *name).collect();
             for name in names.into_iter().filter(|name| !failed.contains(name)) {

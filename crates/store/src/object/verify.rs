@@ -43,9 +43,7 @@ impl<'r> ObjectVerifier<'r> {
     /// if it could not be looked at.
     pub fn verify(&mut self, name: ObjectName) -> Result<u64, StoreError> {
         match self.verify_as_it_is(name) {
-            Err(StoreError::Fs(error)) if error.raw_os_error() == Some(EIO) => {
-                Err(unreadable(name, &error))
-            }
+            Err(StoreError::Fs(error)) if is_unreadable(&error) => Err(unreadable(name, &error)),
             Err(StoreError::Io { source, .. }) if source.raw_os_error() == Some(EIO) => {
                 Err(unreadable(name, &source))
             }
@@ -134,7 +132,12 @@ fn libostree_labelled(header: &FileHeader) -> Option<FileHeader> {
     Some(header)
 }
 
-fn unreadable(name: ObjectName, error: &dyn std::fmt::Display) -> StoreError {
+/// Whether the error says that the disk, or fs-verity, did not give the bytes.
+pub(crate) fn is_unreadable(error: &FsError) -> bool {
+    error.raw_os_error() == Some(EIO)
+}
+
+pub(crate) fn unreadable(name: ObjectName, error: &dyn std::fmt::Display) -> StoreError {
     StoreError::Unreadable {
         name,
         reason: error.to_string(),
