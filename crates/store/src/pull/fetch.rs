@@ -112,6 +112,7 @@ pub(crate) fn fetch(
             awaited: HashMap::new(),
             outstanding: 0,
             caches,
+            caches_passed: HashMap::new(),
             packs,
             arrived_in_packs: Arc::default(),
             weighed: false,
@@ -138,6 +139,8 @@ pub(super) struct Fetch<'f, 'a, 'scope> {
     /// Messages that will come.
     pub(super) outstanding: usize,
     caches: Vec<Cache<'scope>>,
+    /// How many caches at the front are of no use for content of which the last of them was damaged.
+    caches_passed: HashMap<FileId, usize>,
     pub(super) packs: Packs,
     /// Content objects that came in packs, not counted yet.
     pub(super) arrived_in_packs: Arc<AtomicU64>,
@@ -206,8 +209,15 @@ impl Fetch<'_, '_, '_> {
             Message::Cached(_, Ok(_)) => {
                 self.done.cached_content_objects += 1;
             }
-            // A damaged cache is no reason to fail: the server may have the object whole.
+            // A damaged cache is no reason to fail: the next one or the server may have the object whole.
             Message::Cached(id, Err(error)) if error.is_damage() => {
+                let from = self.caches_passed.remove(&id).unwrap_or(0);
+                if let Some(damaged) = self.cache_with(id, from)? {
+                    self.caches_passed.insert(id, damaged + 1);
+                    if self.import_cached(id, damaged + 1)? {
+                        return Ok(());
+                    }
+                }
                 return self.request_content(id);
             }
             Message::Cached(_, Err(error)) => return Err(error.into()),
@@ -312,19 +322,30 @@ impl Fetch<'_, '_, '_> {
                 self.progress.advance(1);
                 continue;
             }
-            let mut cached = false;
-            for cache in &mut self.caches {
-                if cache.repo.has_object(&name)? {
-                    cache.pool.import(id);
-                    self.outstanding += 1;
-                    cached = true;
-                    break;
-                }
-            }
-            if !cached && !self.packs.want(name) {
+            if !self.import_cached(id, 0)? && !self.packs.want(name) {
                 self.request_content(id)?;
             }
         }
+        Ok(true)
+    }
+
+    /// The first cache that has the content, of those from number `from` on.
+    fn cache_with(&self, id: FileId, from: usize) -> Result<Option<usize>, StoreError> {
+        for (number, cache) in self.caches.iter().enumerate().skip(from) {
+            if cache.repo.has_object(&id.into())? {
+                return Ok(Some(number));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Has the content imported from that cache; false if there is none.
+    fn import_cached(&mut self, id: FileId, from: usize) -> Result<bool, StoreError> {
+        let Some(number) = self.cache_with(id, from)? else {
+            return Ok(false);
+        };
+        self.caches[number].pool.import(id);
+        self.outstanding += 1;
         Ok(true)
     }
 

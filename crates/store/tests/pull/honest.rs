@@ -352,6 +352,46 @@ fn local_caches_are_asked_first_and_a_damaged_one_does_no_harm() {
 }
 
 #[test]
+fn several_local_caches_make_up_for_each_other() {
+    let root = scratch();
+    let published = Published::new(root.path());
+    let server = Server::honest(&published.path);
+    let in_cache = |id: ostler_format::FileId| {
+        let path = ObjectName::from(id).loose_path(ostler_format::StorageForm::Bare);
+        std::path::Path::new("objects").join(path)
+    };
+    let caches = ["first", "second"].map(|name| {
+        let mut cache = Client::new(root.path(), name, RepoMode::BareUser);
+        cache.set_origin(&server.url());
+        cache.pull(&of_main()).unwrap();
+        cache
+    });
+    std::fs::remove_file(caches[0].path.join(in_cache(published.large))).unwrap();
+    std::fs::write(caches[1].path.join(in_cache(published.small)), "changed").unwrap();
+    let asked = server.asked("z").len();
+    let mut options = of_main();
+    options.local_caches = (caches.iter())
+        .map(|cache| Arc::new(ostler_store::Repo::open(&cache.path).unwrap()))
+        .collect();
+    for order in ["whole", "reversed"] {
+        let mut client = Client::new(root.path(), order, RepoMode::Archive);
+        client.set_origin(&server.url());
+        let report = client.pull(&options).unwrap();
+        let network = report.network.unwrap();
+        assert_eq!(
+            report.content_objects,
+            server.asked("z").len() as u64 - asked as u64
+        );
+        assert_eq!(
+            network.cached_content_objects, 24,
+            "{order}: none is fetched"
+        );
+        client.assert_whole(published.commit);
+        options.local_caches.reverse();
+    }
+}
+
+#[test]
 fn files_with_more_than_plain_modes_are_refused_where_that_was_asked_for() {
     let root = scratch();
     let published = Published::new(root.path());
