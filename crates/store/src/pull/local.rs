@@ -190,6 +190,8 @@ struct Walk<'w, 'a, 'scope> {
 
 impl Walk<'_, '_, '_> {
     fn run(mut self) -> Result<(), PullError> {
+        // Of commits that came by deltas.
+        self.tree()?;
         while let Some(turn) = self.session.next_commit() {
             self.commit(turn)?;
             self.tree()?;

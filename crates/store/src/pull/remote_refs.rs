@@ -52,15 +52,15 @@ pub(crate) fn resolve(
         true => Signature::Wanted,
         false => Signature::IfAskedFor,
     };
-    let needs_summary = asked
-        || signature == Signature::Wanted
-        || origin.verifier.asks_of_summaries()
-        || options.deltas != DeltaUse::Never;
+    let needs_summary =
+        asked || signature == Signature::Wanted || origin.verifier.asks_of_summaries();
     let (config, summary) = thread::scope(|scope| {
         let config = scope.spawn(|| origin.config());
-        let summary = match needs_summary {
-            true => origin.summary(signature),
-            false => Ok(None),
+        let summary = match (needs_summary, options.deltas) {
+            (true, _) | (false, DeltaUse::Required) => origin.summary(signature),
+            // For the deltas that it lists alone: without it there are none.
+            (false, DeltaUse::WherePossible) => Ok(origin.summary(signature).unwrap_or(None)),
+            (false, DeltaUse::Never) => Ok(None),
         };
         (
             config.join().expect("fetching the config does not panic"),
