@@ -12,6 +12,7 @@ mod checkout;
 mod collections;
 mod commit;
 mod debian;
+mod deltas;
 mod metadata;
 mod pull;
 mod report;
