@@ -17,7 +17,7 @@ fn two_versions(scratch: &Scratch, program: &Program) -> (Repo, String, String) 
         fs::copy("/bin/cat", tree.join("bin/lib-1.2.3")).unwrap();
     }
     let repo = program.init_quick(
-        &scratch.join(&format!("{}-source", program.name())),
+        &scratch.join(format!("{}-source", program.name())),
         "archive",
     );
     let old = repo.commit("main", &tree, &[]);
