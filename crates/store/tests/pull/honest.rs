@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ostler_format::{CommitId, Metadata, ObjectName, RefName, SizeEntry, sizes_to_value};
-use ostler_store::pull::{DeltaUse, PullError, PullTarget, TimestampCheck};
+use ostler_store::pull::{PullError, PullTarget, TimestampCheck};
 use ostler_store::reachable::Depth;
 use ostler_store::{RepoMode, StoreError, summary};
 
@@ -195,8 +195,6 @@ fn a_broken_summary_stops_a_pull_by_ref_but_not_one_by_commit() {
     let mut options = of_main();
     let main = RefName::new("main").unwrap();
     options.targets = vec![PullTarget::RefAt(main, published.commit)];
-    // Only the deltas that it lists would be of use now.
-    options.deltas = DeltaUse::Never;
     client.pull(&options).unwrap();
     assert_eq!(client.rev("origin:main"), Some(published.commit));
     assert_eq!(server.asked("summary").len(), 1);
