@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use ostler_format::{CommitId, Metadata, ObjectName, RefName, SizeEntry, sizes_to_value};
-use ostler_store::pull::{PullError, PullTarget, TimestampCheck};
+use ostler_store::pull::{DeltaUse, PullError, PullTarget, TimestampCheck};
 use ostler_store::reachable::Depth;
 use ostler_store::{RepoMode, StoreError, summary};
 
@@ -197,7 +197,14 @@ fn a_broken_summary_stops_a_pull_by_ref_but_not_one_by_commit() {
     options.targets = vec![PullTarget::RefAt(main, published.commit)];
     client.pull(&options).unwrap();
     assert_eq!(client.rev("origin:main"), Some(published.commit));
-    assert_eq!(server.asked("summary").len(), 1);
+    // Only the deltas that it lists would have been of use.
+    let asked = server.asked("summary").len();
+    assert_eq!(asked, 2);
+    options.deltas = DeltaUse::Never;
+    let mut other = Client::new(root.path(), "other", RepoMode::Bare);
+    other.set_origin(&server.url());
+    other.pull(&options).unwrap();
+    assert_eq!(server.asked("summary").len(), asked);
 }
 
 #[test]
