@@ -14,6 +14,7 @@ mod boot_order;
 mod case;
 mod host;
 mod order;
+mod shortcuts;
 mod store;
 
 use ostler_tests::Program;

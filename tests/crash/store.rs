@@ -22,7 +22,7 @@ fn fsck(repo: &Repo, kills: &Cell<u32>) {
     }
 }
 
-fn assert_nothing_unfinished(repo: &Path) {
+pub(crate) fn assert_nothing_unfinished(repo: &Path) {
     let found = leftovers(repo);
     assert!(found.is_empty(), "left behind: {found:?}");
     let state = fs::read_dir(repo.join("state"))
@@ -33,7 +33,7 @@ fn assert_nothing_unfinished(repo: &Path) {
 }
 
 /// Makes `repo` in the template of a case. What is in its `tmp` is old as soon as its process is gone.
-fn target(scratch: &Scratch, mode: &str) -> Repo {
+pub(crate) fn target(scratch: &Scratch, mode: &str) -> Repo {
     fs::create_dir(scratch.join("template")).unwrap();
     let repo = Program::ostree().init_quick(&scratch.join("template/repo"), mode);
     let config = repo.path().join("config");
@@ -47,7 +47,12 @@ fn target(scratch: &Scratch, mode: &str) -> Repo {
 }
 
 /// Commits to `main` trees of which each shares half with the one before; returns the last commit.
-fn commits(repo: &Repo, tree: &Path, seeds: std::ops::Range<u64>, kinds: Kinds) -> String {
+pub(crate) fn commits(
+    repo: &Repo,
+    tree: &Path,
+    seeds: std::ops::Range<u64>,
+    kinds: Kinds,
+) -> String {
     fs::create_dir_all(tree).unwrap();
     let mut last = String::new();
     for seed in seeds {
@@ -63,24 +68,24 @@ fn commits(repo: &Repo, tree: &Path, seeds: std::ops::Range<u64>, kinds: Kinds) 
 }
 
 /// A command that moves `main`, or `origin:main`, to a new commit.
-struct Move<'a> {
-    name: &'a str,
+pub(crate) struct Move<'a> {
+    pub(crate) name: &'a str,
     /// Has `repo` in it.
-    template: &'a Path,
-    refspec: &'a str,
-    command: &'a dyn Fn(&Path) -> Command,
+    pub(crate) template: &'a Path,
+    pub(crate) refspec: &'a str,
+    pub(crate) command: &'a dyn Fn(&Path) -> Command,
     /// The commit before; `None` if there is no ref.
-    old: Option<&'a str>,
+    pub(crate) old: Option<&'a str>,
     /// And after.
-    new: &'a str,
+    pub(crate) new: &'a str,
     /// All objects after.
-    objects: &'a [String],
+    pub(crate) objects: &'a [String],
     /// Whether it takes its input away, and so can't be run again once it is done.
-    consumes: bool,
+    pub(crate) consumes: bool,
 }
 
 impl Move<'_> {
-    fn run(&self) {
+    pub(crate) fn run(&self) {
         let at = |work: &Path| ostler().repo(&work.join("repo"));
         let kills = Cell::new(0);
         Case {
@@ -332,7 +337,7 @@ fn commit_that_consumes_its_tree_killed_anywhere_loses_nothing_of_it() {
 }
 
 /// The objects after the real program did it.
-fn in_copy<T>(repo: &Repo, work: impl FnOnce(&Repo) -> T) -> Vec<String> {
+pub(crate) fn in_copy<T>(repo: &Repo, work: impl FnOnce(&Repo) -> T) -> Vec<String> {
     let scratch = Scratch::in_memory();
     copy(repo.path(), &scratch.join("repo"));
     let repo = Program::ostree().repo(&scratch.join("repo"));

@@ -1,0 +1,137 @@
+//! Static deltas and packs: made, and pulled by.
+
+use std::fs;
+use std::path::Path;
+
+use ostler_tests::tree::random::Kinds;
+use ostler_tests::{Program, Repo, Scratch, Server};
+
+use crate::case::{Case, Seen};
+use crate::ostler;
+use crate::store::{Move, assert_nothing_unfinished, commits, in_copy, target};
+
+/// A command on the repository `repo` of a case's folder.
+fn on_repo(work: &Path, verb: &[&str], arguments: &[&str]) -> std::process::Command {
+    let repo = format!("--repo={}/repo", work.display());
+    let all = verb.iter().copied().chain([repo.as_str()]);
+    ostler().command(all.chain(arguments.iter().copied()).collect::<Vec<_>>())
+}
+
+#[test]
+fn pull_by_a_delta_or_packs_killed_anywhere_leaves_the_old_commit_or_the_new() {
+    for (name, prepare, option) in [
+        (
+            "pull by a delta",
+            "static-delta generate",
+            "--require-static-deltas",
+        ),
+        ("pull by packs", "pack create", "--disable-static-deltas"),
+    ] {
+        let scratch = Scratch::in_memory();
+        let source = Program::ostree().init_quick(&scratch.join("source"), "archive");
+        let old = commits(&source, &scratch.join("tree"), 1..2, Kinds::ALL);
+        let target = target(&scratch, "bare");
+        let new = commits(&source, &scratch.join("tree"), 2..3, Kinds::ALL);
+        let ours = source.with(&ostler());
+        ours.run(prepare, ["main"]);
+        ours.run("summary", ["-u"]);
+        let server = Server::start(&ostler(), source.path());
+        target.run("remote add", ["--no-gpg-verify", "origin", &server.url()]);
+        target
+            .with(&ostler())
+            .run("pull", ["origin", &format!("main@{old}")]);
+        let objects = in_copy(&target, |copy| {
+            copy.with(&ostler()).run("pull", [option, "origin", "main"])
+        });
+        Move {
+            name,
+            template: &scratch.join("template"),
+            refspec: "origin:main",
+            command: &|work| on_repo(work, &["pull"], &[option, "origin", "main"]),
+            old: Some(&old),
+            new: &new,
+            objects: &objects,
+            consumes: false,
+        }
+        .run();
+    }
+}
+
+/// A repository with two commits, as a template.
+fn two_commits(scratch: &Scratch) -> (Repo, String) {
+    let repo = target(scratch, "archive");
+    let tree = scratch.join("tree");
+    commits(&repo, &tree, 1..2, Kinds::ALL);
+    let new = commits(&repo, &tree, 2..3, Kinds::ALL);
+    (repo, new)
+}
+
+#[test]
+fn a_delta_that_is_made_anew_is_the_old_one_or_the_new_one_whenever_it_is_killed() {
+    let scratch = Scratch::in_memory();
+    let (repo, new) = two_commits(&scratch);
+    let ours = repo.with(&ostler());
+    ours.run("static-delta generate", ["--inline", "main"]);
+    let delta = ours.run("static-delta list", [""; 0]);
+    let state = |work: &Path| {
+        let repo = ostler().repo(&work.join("repo"));
+        assert_eq!(repo.run("static-delta list", [""; 0]), delta);
+        // All of its parts are there, whole.
+        repo.run("static-delta show", [&delta]);
+        let mut folder = work.join("repo/deltas");
+        for _ in 0..2 {
+            folder = fs::read_dir(&folder)
+                .unwrap()
+                .next()
+                .unwrap()
+                .unwrap()
+                .path();
+        }
+        match folder.join("0").exists() {
+            true => Seen::New,
+            false => Seen::Old,
+        }
+    };
+    Case {
+        name: "static-delta generate",
+        template: &scratch.join("template"),
+        command: &|work| on_repo(work, &["static-delta", "generate"], &["--to", &new]),
+        again: None,
+        after_kill: &state,
+        after_run: &|work| assert_eq!(state(work), Seen::New),
+    }
+    .run();
+}
+
+#[test]
+fn a_pack_has_its_index_last_whenever_its_making_is_killed() {
+    let scratch = Scratch::in_memory();
+    let (_, new) = two_commits(&scratch);
+    let state = |work: &Path| {
+        let repo = ostler().repo(&work.join("repo"));
+        repo.fsck();
+        // What has an index is whole.
+        repo.run("pack verify", [""; 0]);
+        match repo.run("pack list", [""; 0]).is_empty() {
+            true => Seen::Old,
+            false => Seen::New,
+        }
+    };
+    Case {
+        name: "pack create",
+        template: &scratch.join("template"),
+        command: &|work| on_repo(work, &["pack", "create"], &["--level=1", &new]),
+        again: None,
+        after_kill: &state,
+        after_run: &|work| {
+            assert_eq!(state(work), Seen::New);
+            // It tidies up, and leaves the pack of a commit that is there.
+            ostler()
+                .repo(&work.join("repo"))
+                .run("prune", ["--refs-only"]);
+            assert_nothing_unfinished(&work.join("repo"));
+            assert_eq!(state(work), Seen::New);
+        },
+    }
+    .run();
+}
