@@ -20,7 +20,7 @@ use super::error::PullError;
 use super::local_caches::{self, Cache};
 use super::meter::{Progress, TICK};
 use super::origin::{Origin, OriginConfig};
-use super::packs::{Delivery, Packs, SegmentSink};
+use super::packs::{PackedMetadata, Packs, SegmentSink};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
 use super::session::{Presence, Session, Turn};
@@ -59,16 +59,16 @@ pub(super) enum Role {
 
 /// What the other threads tell the deciding one.
 pub(super) enum Message {
-    Packed(Delivery),
+    Packed(PackedMetadata),
     Segment(Box<SegmentSink<Message>>, Result<(), FetchError>),
     Metadata(ObjectName, Result<MetadataSink, FetchError>),
     Content(FileId, Result<(), FetchError>),
     Cached(FileId, Result<Imported, StoreError>),
 }
 
-impl From<Delivery> for Message {
-    fn from(delivery: Delivery) -> Self {
-        Self::Packed(delivery)
+impl From<PackedMetadata> for Message {
+    fn from(packed: PackedMetadata) -> Self {
+        Self::Packed(packed)
     }
 }
 
@@ -189,7 +189,7 @@ impl Fetch<'_, '_, '_> {
     }
 
     fn take(&mut self, message: Message) -> Result<(), PullError> {
-        if let Message::Packed(Delivery::Metadata(name, bytes)) = message {
+        if let Message::Packed(PackedMetadata { name, bytes }) = message {
             self.done.metadata_objects += 1;
             self.progress.advance(1);
             return self.take_packed(name, &bytes);

@@ -15,9 +15,9 @@ use crate::repo::Repo;
 pub(super) enum Encoding {
     /// It is in the delta.
     Whole,
-    /// Steps through the new file: pieces of the old one's, and literal bytes between them.
+    /// These pieces come from the old one, what is between them is in the delta.
     Pieces(Vec<copies::Piece>),
-    /// A patch of this length, in the worker's scratch file or in memory.
+    /// A patch of the old one, for `apply::patch`.
     Patch(Vec<u8>),
 }
 

@@ -20,7 +20,7 @@ use super::error::PullError;
 use super::origin::Origin;
 use crate::error::StoreError;
 use segment::{Segment, WantedGroup, segments};
-pub(crate) use sink::{Delivery, SegmentSink};
+pub(crate) use sink::{PackedMetadata, SegmentSink};
 
 /// Metadata above this length is not taken from packs: it would be in memory.
 const MAX_METADATA: u64 = 4 << 20;

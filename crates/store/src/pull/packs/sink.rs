@@ -16,10 +16,10 @@ use crate::pack::{Piece, Unpacking};
 use crate::pull::receive::{self, Shared};
 use crate::transaction::{ContentFile, Hashing};
 
-/// What a segment tells the deciding thread.
-pub(crate) enum Delivery {
-    /// A metadata object whose checksum is right.
-    Metadata(ObjectName, Vec<u8>),
+/// A metadata object whose checksum is right, for the deciding thread.
+pub(crate) struct PackedMetadata {
+    pub(crate) name: ObjectName,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Receives a part of a pack and stages the content that is wanted.
@@ -73,7 +73,7 @@ impl From<Trouble> for SinkFault {
     }
 }
 
-impl<M: From<Delivery>> SegmentSink<M> {
+impl<M: From<PackedMetadata>> SegmentSink<M> {
     pub(crate) fn new(
         shared: Arc<Shared>,
         segment: Arc<Segment>,
@@ -138,7 +138,7 @@ impl<M: From<Delivery>> SegmentSink<M> {
     }
 }
 
-impl<M: From<Delivery>> ObjectReceiver<M> {
+impl<M: From<PackedMetadata>> ObjectReceiver<M> {
     fn take(&mut self, name: ObjectName, size: u64, piece: &Piece<'_>) -> Result<(), Trouble> {
         match (&mut self.content, name.kind) {
             (Some(content), _) => content.put(piece.bytes)?,
@@ -195,7 +195,11 @@ impl<M: From<Delivery>> ObjectReceiver<M> {
             }
             self.delivered.insert(name);
             // Nobody listens only when the pull has failed.
-            let _ = self.messages.send(Delivery::Metadata(name, memory).into());
+            let packed = PackedMetadata {
+                name,
+                bytes: memory,
+            };
+            let _ = self.messages.send(packed.into());
             return Ok(());
         }
         match self.content.take() {
@@ -222,7 +226,7 @@ impl<M: From<Delivery>> ObjectReceiver<M> {
     }
 }
 
-impl<M: From<Delivery> + Send> Sink for SegmentSink<M> {
+impl<M: From<PackedMetadata> + Send> Sink for SegmentSink<M> {
     fn start(&mut self, start: &BodyStart) -> Result<(), SinkFault> {
         if start.resumed_at != self.at {
             self.at = 0;
