@@ -110,7 +110,7 @@ impl Walk<'_, '_> {
         meta.gid = after.gid;
         meta.mode = S_IFDIR | (after.mode & !S_IFMT);
         let found = std::mem::take(&mut meta.xattrs);
-        meta.xattrs = self.xattrs.apply(path, meta.mode, || Ok(found))?;
+        meta.xattrs = self.xattrs.apply(|| path, meta.mode, || Ok(found))?;
         let node = match parent {
             None => NodeId::ROOT,
             Some(parent) => self.graft.tree.ensure_dir(transaction, parent, &dir.name)?,
@@ -158,7 +158,7 @@ impl Walk<'_, '_> {
             return Ok(None);
         };
         let found = object.header.xattrs.clone();
-        let xattrs = self.xattrs.apply(path, after.mode, || Ok(found))?;
+        let xattrs = self.xattrs.apply(|| path, after.mode, || Ok(found))?;
         let same_xattrs = xattrs == object.header.xattrs;
         let size = match object.is_symlink() {
             true => object.header.symlink_target.len() as u64,

@@ -51,11 +51,11 @@ impl XattrChanges {
         self.rule == XattrRule::Keep && self.labels.is_none()
     }
 
-    /// Returns what the entry at `path` (`/` for the root, no slash at the end) gets for those that it has; `found` is asked only
-    /// if they are kept.
-    pub(super) fn apply(
+    /// Returns what the entry at `path` (`/` for the root, no slash at the end) gets for those that it has; `path` is asked only
+    /// for a label, `found` only if they are kept.
+    pub(super) fn apply<P: AsRef<str>>(
         &self,
-        path: &str,
+        path: impl FnOnce() -> P,
         mode: u32,
         found: impl FnOnce() -> Result<Xattrs, TreeError>,
     ) -> Result<Xattrs, TreeError> {
@@ -64,7 +64,7 @@ impl XattrChanges {
             XattrRule::Drop => Xattrs::new(),
         };
         if let Some(labels) = &self.labels {
-            labels.apply(path, mode, &mut xattrs)?;
+            labels.apply(path().as_ref(), mode, &mut xattrs)?;
         }
         Ok(xattrs)
     }

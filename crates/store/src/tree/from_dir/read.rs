@@ -66,12 +66,15 @@ impl<'s> Reader<'s> {
         entry: &Entry,
     ) -> Result<FileHeader, TreeError> {
         let mode = entry.attributes.mode;
-        let path = source.absolute(&entry.name);
-        let xattrs = self.scan.xattrs.apply(&path, mode, || {
-            committed_xattrs(xattr::all(file, MAX_XATTRS)?, || {
-                source.path_of(&entry.name)
-            })
-        })?;
+        let xattrs = self.scan.xattrs.apply(
+            || source.absolute(&entry.name),
+            mode,
+            || {
+                committed_xattrs(xattr::all(file, MAX_XATTRS)?, || {
+                    source.path_of(&entry.name)
+                })
+            },
+        )?;
         Ok(FileHeader {
             uid: entry.attributes.uid,
             gid: entry.attributes.gid,

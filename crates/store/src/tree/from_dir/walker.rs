@@ -258,7 +258,7 @@ impl Walker<'_, '_> {
             (_, Some(mut header)) => {
                 (header.uid, header.gid, header.mode) = (after.uid, after.gid, after.mode);
                 let found = std::mem::take(&mut header.xattrs);
-                header.xattrs = scan.xattrs.apply(&path, header.mode, || Ok(found))?;
+                header.xattrs = scan.xattrs.apply(|| &path, header.mode, || Ok(found))?;
                 Known::Header(Box::new(header))
             }
             _ => records
@@ -284,9 +284,11 @@ impl Walker<'_, '_> {
             "" => "/",
             path => path,
         };
-        let xattrs = scan.xattrs.apply(labelled, mode, || {
-            committed_xattrs(xattr::all(dir, MAX_XATTRS)?, || path.to_owned())
-        })?;
+        let xattrs = scan.xattrs.apply(
+            || labelled,
+            mode,
+            || committed_xattrs(xattr::all(dir, MAX_XATTRS)?, || path.to_owned()),
+        )?;
         let meta = DirMeta {
             uid: attributes.uid,
             gid: attributes.gid,

@@ -214,11 +214,14 @@ impl Opened<'_, '_> {
             false => attributes.mode,
         };
         let source = self.source;
-        let path = source.absolute(&entry.name);
-        let xattrs = self.shared.scan.xattrs.apply(&path, mode, || {
-            let pairs = self.dir()?.xattrs(&*entry.name, MAX_XATTRS)?;
-            committed_xattrs(pairs, || source.path_of(&entry.name))
-        })?;
+        let xattrs = self.shared.scan.xattrs.apply(
+            || source.absolute(&entry.name),
+            mode,
+            || {
+                let pairs = self.dir()?.xattrs(&*entry.name, MAX_XATTRS)?;
+                committed_xattrs(pairs, || source.path_of(&entry.name))
+            },
+        )?;
         Ok(FileHeader {
             uid: attributes.uid,
             gid: attributes.gid,

@@ -151,7 +151,7 @@ impl<'i> Import<'i> {
             self.links.add(placed.path, placed.parent, target);
             return Ok(());
         }
-        let header = self.header(&placed.path.absolute(), &entry, after, in_archive)?;
+        let header = self.header(&placed.path, &entry, after, in_archive)?;
         if let EntryKind::SharedFile { inode } = entry.kind {
             return self.shared_file(inode, placed, header, content, entry.size);
         }
@@ -283,7 +283,7 @@ impl<'i> Import<'i> {
             uid: attributes.uid,
             gid: attributes.gid,
             mode,
-            xattrs: self.xattrs.apply(path, mode, || Ok(found))?,
+            xattrs: self.xattrs.apply(|| path, mode, || Ok(found))?,
         };
         let unwritable = |source| TreeError::Unwritable {
             path: path.to_owned(),
@@ -295,7 +295,7 @@ impl<'i> Import<'i> {
 
     fn header(
         &self,
-        path: &str,
+        path: &TreePath,
         entry: &ArchiveEntry,
         after: Attributes,
         in_archive: InArchive<'_>,
@@ -319,7 +319,9 @@ impl<'i> Import<'i> {
             gid: after.gid,
             mode,
             symlink_target,
-            xattrs: self.xattrs.apply(path, mode, || Ok(entry.xattrs.clone()))?,
+            xattrs: self
+                .xattrs
+                .apply(|| path.absolute(), mode, || Ok(entry.xattrs.clone()))?,
         })
     }
 
