@@ -33,11 +33,14 @@ use crate::progress::{Event, Phase, Sink};
 use crate::repo::Repo;
 use crate::sign::Signer;
 use budget::Budget;
-use parts::{FinishedPart, Item, PartMaker, Patches, Planned, lay, part_memory, weight};
+use parts::{FinishedPart, Item, Laid, PartMaker, Patches, Planned, lay, part_memory, weight};
 use plan::{NewFile, Wanted, plan};
 pub use write::Placement;
 
-/// Parts are made smaller than asked for if that keeps all processors busy, but not smaller than this.
+/// Parts are made smaller than asked for if there are fewer than this, so that several processors have work; the number is fixed,
+/// because the parts must not depend on the machine.
+const FAIR_PARTS: u64 = 4;
+/// But they are not made smaller than this.
 const MIN_CHUNK: u64 = 8 << 20;
 
 /// How a delta is made.
@@ -133,19 +136,16 @@ pub fn generate(
     Ok(generated)
 }
 
-fn processors() -> usize {
-    thread::available_parallelism().map_or(1, NonZeroUsize::get)
-}
-
 /// Does `work` for each number below `count` on all processors; the first error ends it.
 fn for_all<T: Send>(
     count: usize,
     work: impl Fn(usize) -> Result<T, StoreError> + Sync,
 ) -> Result<Vec<T>, StoreError> {
+    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let next = AtomicUsize::new(0);
     let done: Mutex<Vec<(usize, Result<T, StoreError>)>> = Mutex::default();
     thread::scope(|scope| {
-        for _ in 0..processors().min(count) {
+        for _ in 0..processors.min(count) {
             scope.spawn(|| {
                 while let Some(number) =
                     Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < count)
@@ -244,7 +244,7 @@ fn lay_all(
     wanted: &Wanted,
     planned: &[Option<Planned>],
     options: &GenerateOptions,
-) -> Result<Vec<(Vec<Item>, u64)>, StoreError> {
+) -> Result<Vec<Laid>, StoreError> {
     let mut items = Vec::new();
     for name in &wanted.metadata {
         let bytes = repo.read_metadata(name)?.len() as u64;
@@ -252,41 +252,23 @@ fn lay_all(
     }
     for (number, file) in wanted.files.iter().enumerate() {
         if let Some(planned) = &planned[number] {
-            items.push((Item::File(number), weight(file, Some(planned))));
+            items.push((Item::File(number), weight(file, planned)));
         }
     }
     let total: u64 = items.iter().map(|(_, bytes)| bytes).sum();
-    let fair = total.div_ceil(2 * processors() as u64).max(MIN_CHUNK);
-    let sizes: std::collections::HashMap<usize, u64> = items
-        .iter()
-        .filter_map(|(item, bytes)| match item {
-            Item::File(number) => Some((*number, *bytes)),
-            Item::Metadata(_) => None,
-        })
-        .collect();
-    let laid = lay(items, fair.min(options.max_chunk_bytes));
-    Ok(laid
-        .into_iter()
-        .map(|part| {
-            let bytes = part.iter().map(|item| match item {
-                Item::File(number) => sizes[number],
-                Item::Metadata(_) => 4096,
-            });
-            let bytes = bytes.sum();
-            (part, bytes)
-        })
-        .collect())
+    let fair = total.div_ceil(FAIR_PARTS).max(MIN_CHUNK);
+    Ok(lay(items, fair.min(options.max_chunk_bytes)))
 }
 
 fn make_all(
     maker: &PartMaker<'_>,
-    laid: &[(Vec<Item>, u64)],
+    laid: &[Laid],
     budget: &Budget,
 ) -> Result<Vec<FinishedPart>, StoreError> {
     for_all(laid.len(), |number| {
-        let (items, bytes) = &laid[number];
-        let _share = budget.take(part_memory(*bytes));
-        maker.make(items)
+        let part = &laid[number];
+        let _share = budget.take(part_memory(part.bytes));
+        maker.make(&part.items)
     })
 }
 

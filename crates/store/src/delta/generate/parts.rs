@@ -91,21 +91,26 @@ impl Patches {
     }
 }
 
+/// What goes into a part.
+#[derive(Debug, Default)]
+pub(super) struct Laid {
+    pub(super) items: Vec<Item>,
+    /// What they count for, in bytes.
+    pub(super) bytes: u64,
+}
+
 /// Lays items into parts: a part is closed when its objects have this many bytes.
-pub(super) fn lay(
-    items: impl IntoIterator<Item = (Item, u64)>,
-    chunk_bytes: u64,
-) -> Vec<Vec<Item>> {
-    let mut parts = vec![Vec::new()];
-    let mut filled = 0;
+pub(super) fn lay(items: impl IntoIterator<Item = (Item, u64)>, chunk_bytes: u64) -> Vec<Laid> {
+    let mut parts = Vec::new();
+    let mut part = Laid::default();
     for (item, bytes) in items {
-        if filled > 0 && filled + bytes > chunk_bytes {
-            parts.push(Vec::new());
-            filled = 0;
+        if part.bytes > 0 && part.bytes + bytes > chunk_bytes {
+            parts.push(std::mem::take(&mut part));
         }
-        parts.last_mut().expect("there is one").push(item);
-        filled += bytes;
+        part.items.push(item);
+        part.bytes += bytes;
     }
+    parts.push(part);
     parts
 }
 
@@ -316,14 +321,14 @@ fn compress(payload: &[u8], file: &mut TempFile) -> Result<(Checksum, u64), Stor
 }
 
 /// What a file counts for when parts are laid.
-pub(super) fn weight(file: &NewFile, planned: Option<&Planned>) -> u64 {
+pub(super) fn weight(file: &NewFile, planned: &Planned) -> u64 {
     match planned {
-        Some(Planned::Pieces(pieces)) => {
+        Planned::Pieces(pieces) => {
             let copied: usize = pieces.iter().map(|piece| piece.length).sum();
             file.size.saturating_sub(copied as u64)
         }
-        Some(Planned::Patch(patch)) => patch.len() as u64,
-        Some(Planned::Stored(_, length)) => *length as u64,
-        Some(Planned::Whole) | None => file.size,
+        Planned::Patch(patch) => patch.len() as u64,
+        Planned::Stored(_, length) => *length as u64,
+        Planned::Whole => file.size,
     }
 }
