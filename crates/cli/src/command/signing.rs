@@ -1,4 +1,4 @@
-//! Options of verbs that sign, and what they mean.
+//! Keys that verbs are given to sign and to look for signatures by.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use ostler_store::sign::openpgp::gpg::GpgSigner;
-use ostler_store::sign::{BareKind, SecretKey, Signer, read_secret_keys};
+use ostler_store::sign::{BareKind, PublicKeys, SecretKey, Signer, read_secret_keys};
 
 use crate::report::usage;
 
@@ -43,16 +43,8 @@ impl SigningOptions {
     /// Finds the keys that are asked for.
     pub(crate) fn signers(&self) -> anyhow::Result<Vec<Arc<dyn Signer>>> {
         let mut signers: Vec<Arc<dyn Signer>> = Vec::new();
-        if !self.sign.is_empty() || !self.sign_from_file.is_empty() {
-            let kind: BareKind = self.sign_type.parse()?;
-            for key in &self.sign {
-                signers.push(Arc::new(kind.parse_secret(key)?));
-            }
-            for path in &self.sign_from_file {
-                for key in secret_keys(kind, path)? {
-                    signers.push(Arc::new(key));
-                }
-            }
+        for key in secret_keys(&self.sign_type, &self.sign, &self.sign_from_file)? {
+            signers.push(Arc::new(key));
         }
         for id in &self.gpg_sign {
             signers.push(Arc::new(GpgSigner::find(id, self.gpg_homedir.as_deref())?));
@@ -64,8 +56,43 @@ impl SigningOptions {
     }
 }
 
-/// Reads the secret keys in a file.
-pub(crate) fn secret_keys(kind: BareKind, path: &Path) -> anyhow::Result<Vec<SecretKey>> {
+/// The secret keys that are named, in base64 and by file; `kind` is looked at only if there are any.
+pub(crate) fn secret_keys(
+    kind: &str,
+    keys: &[String],
+    files: &[PathBuf],
+) -> anyhow::Result<Vec<SecretKey>> {
+    let mut found = Vec::new();
+    if keys.is_empty() && files.is_empty() {
+        return Ok(found);
+    }
+    let kind: BareKind = kind.parse()?;
+    for key in keys {
+        found.push(kind.parse_secret(key)?);
+    }
+    for path in files {
+        found.extend(secret_keys_in(kind, path)?);
+    }
+    Ok(found)
+}
+
+/// The public keys that are named, in base64 and by file.
+pub(crate) fn public_keys(
+    kind: BareKind,
+    keys: &[String],
+    file: Option<&Path>,
+) -> anyhow::Result<PublicKeys> {
+    let mut public = PublicKeys::new(kind);
+    for key in keys {
+        public.trust(key)?;
+    }
+    if let Some(path) = file {
+        public.trust_file(path)?;
+    }
+    Ok(public)
+}
+
+fn secret_keys_in(kind: BareKind, path: &Path) -> anyhow::Result<Vec<SecretKey>> {
     let shown = || format!("`{}`", path.display());
     let size = fs::metadata(path).with_context(shown)?.len();
     anyhow::ensure!(

@@ -8,7 +8,7 @@ use ostler_store::Repo;
 use ostler_store::sign::{BareKind, PublicKeys, SecretKey, Signer, TrustRoots, Verifier as _};
 use ostler_store::sign::{SignError, commit};
 
-use crate::command::signing::secret_keys;
+use crate::command::signing::{public_keys, secret_keys};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -78,7 +78,7 @@ impl Verb for Sign {
                 .printer
                 .line(format_args!("Signatures deleted: {deleted}"))?;
         } else {
-            let keys = self.secret_keys(kind)?;
+            let keys = self.secret_keys()?;
             commit::sign(&repo, id, keys.iter().map(|key| key as &dyn Signer))?;
         }
         Ok(Exit::Done)
@@ -86,19 +86,13 @@ impl Verb for Sign {
 }
 
 impl Sign {
-    fn secret_keys(&self, kind: BareKind) -> anyhow::Result<Vec<SecretKey>> {
+    fn secret_keys(&self) -> anyhow::Result<Vec<SecretKey>> {
         if self.keys_dir.is_some() {
             return Err(usage(
                 "--keys-dir goes with --verify; it holds no secret keys",
             ));
         }
-        let mut keys = Vec::new();
-        for key in &self.keys {
-            keys.push(kind.parse_secret(key)?);
-        }
-        if let Some(path) = &self.keys_file {
-            keys.extend(secret_keys(kind, path)?);
-        }
+        let keys = secret_keys(&self.sign_type, &self.keys, self.keys_file.as_slice())?;
         if keys.is_empty() {
             return Err(usage("Need at least one KEY-ID to sign with"));
         }
@@ -111,13 +105,7 @@ impl Sign {
         if let Some(dir) = &self.keys_dir {
             roots.key_dirs = vec![dir.clone()];
         }
-        let mut keys = PublicKeys::new(kind);
-        for key in &self.keys {
-            keys.trust(key)?;
-        }
-        if let Some(path) = &self.keys_file {
-            keys.trust_file(path)?;
-        }
+        let mut keys = public_keys(kind, &self.keys, self.keys_file.as_deref())?;
         if self.keys_dir.is_some() || keys.is_empty() {
             keys.trust_of(&roots)?;
         } else {
@@ -148,13 +136,7 @@ impl Sign {
                 "Need at least one public key to delete signatures of",
             ));
         }
-        let mut keys = PublicKeys::new(kind);
-        for key in &self.keys {
-            keys.trust(key)?;
-        }
-        if let Some(path) = &self.keys_file {
-            keys.trust_file(path)?;
-        }
+        let keys = public_keys(kind, &self.keys, self.keys_file.as_deref())?;
         let bytes = commit::read(repo, id)?.bytes;
         let made = |signature: &[u8]| keys.made(&bytes, signature);
         Ok(commit::delete(repo, id, kind.signature_kind(), made)?)

@@ -7,7 +7,7 @@ use ostler_format::CommitId;
 use ostler_format::delta::{ByteOrder, DeltaName};
 use ostler_store::Repo;
 use ostler_store::delta::{self, GenerateOptions, Generated, Placement};
-use ostler_store::sign::{BareKind, Signer};
+use ostler_store::sign::Signer;
 
 use crate::command::signing::secret_keys;
 use crate::context::Context;
@@ -193,16 +193,8 @@ impl Generate {
             (None, false) => native,
         };
         let mut signers: Vec<Box<dyn Signer>> = Vec::new();
-        if !self.sign.is_empty() || self.keys_file.is_some() {
-            let kind: BareKind = self.sign_type.parse()?;
-            for key in &self.sign {
-                signers.push(Box::new(kind.parse_secret(key)?));
-            }
-            if let Some(path) = &self.keys_file {
-                for key in secret_keys(kind, path)? {
-                    signers.push(Box::new(key));
-                }
-            }
+        for key in secret_keys(&self.sign_type, &self.sign, self.keys_file.as_slice())? {
+            signers.push(Box::new(key));
         }
         Ok(GenerateOptions {
             bsdiff: !self.disable_bsdiff,

@@ -15,6 +15,7 @@ use ostler_format::delta::DeltaName;
 use ostler_store::delta::DeltaError;
 use ostler_store::sign::{BareKind, PublicKeys, TrustRoots};
 
+use crate::command::signing::public_keys;
 use crate::grammar::{Group, Node, Section, verb};
 use crate::report::{hinted, usage};
 
@@ -80,13 +81,7 @@ impl VerifyingOptions {
         }
         let kind: BareKind = self.sign_type.parse()?;
         let mut roots = TrustRoots::of_host();
-        let mut public = PublicKeys::new(kind);
-        for key in keys {
-            public.trust(key)?;
-        }
-        if let Some(path) = &self.keys_file {
-            public.trust_file(path)?;
-        }
+        let mut public = public_keys(kind, keys, self.keys_file.as_deref())?;
         match &self.keys_dir {
             Some(dir) => {
                 roots.key_dirs = vec![dir.clone()];
