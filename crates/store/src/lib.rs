@@ -39,6 +39,8 @@ pub mod fsck;
 pub mod lock;
 pub mod media;
 pub mod mode;
+#[cfg(test)]
+mod noise;
 pub mod object;
 pub mod pack;
 pub mod progress;

@@ -228,6 +228,7 @@ fn store(job: &Job) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::noise::noise;
     use flate2::read::DeflateDecoder;
     use std::io::Read;
 
@@ -236,18 +237,6 @@ mod tests {
             .flat_map(|n: u32| format!("line {n} of {}\n", n % 91).into_bytes())
             .take(length)
             .collect()
-    }
-
-    fn noise(length: usize) -> Vec<u8> {
-        let mut state = 7_u64;
-        std::iter::repeat_with(|| {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            (state >> 32) as u8
-        })
-        .take(length)
-        .collect()
     }
 
     fn pack(content: &[u8], step: usize) -> Vec<u8> {
@@ -264,11 +253,11 @@ mod tests {
 
     #[test]
     fn blocks_are_one_stream_that_gives_the_content_back() {
-        let mixed = [text(700_000), noise(1_300_000), text(900_000)].concat();
+        let mixed = [text(700_000), noise(1_300_000, 7), text(900_000)].concat();
         // Too little noise to be noticed, so that it goes through the compressor.
         let mut spots = text(3 * BLOCK_BYTES);
         for from in (40_000..spots.len() - 40_000).step_by(100_000) {
-            spots[from..from + 40_000].copy_from_slice(&noise(40_000));
+            spots[from..from + 40_000].copy_from_slice(&noise(40_000, 7));
         }
         for content in [
             Vec::new(),
@@ -277,8 +266,8 @@ mod tests {
             text(BLOCK_BYTES),
             text(BLOCK_BYTES + 1),
             text(5 * BLOCK_BYTES + 77),
-            noise(3 * BLOCK_BYTES),
-            noise(3 * BLOCK_BYTES + 1),
+            noise(3 * BLOCK_BYTES, 7),
+            noise(3 * BLOCK_BYTES + 1, 7),
             mixed,
             spots,
         ] {
@@ -306,7 +295,7 @@ mod tests {
         whole.write_all(&content).unwrap();
         let (whole, cut) = (whole.finish().unwrap().len(), pack(&content, 1 << 20).len());
         assert!(cut * 100 < whole * 103, "{cut} against {whole}");
-        let noise = noise(4 * BLOCK_BYTES);
+        let noise = noise(4 * BLOCK_BYTES, 7);
         assert!(pack(&noise, 1 << 20).len() < noise.len() + noise.len() / 1000);
     }
 }

@@ -128,17 +128,7 @@ const POWER: u64 = {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn noise(length: usize, mut seed: u64) -> Vec<u8> {
-        std::iter::repeat_with(|| {
-            seed ^= seed << 13;
-            seed ^= seed >> 7;
-            seed ^= seed << 17;
-            (seed >> 32) as u8
-        })
-        .take(length)
-        .collect()
-    }
+    use crate::noise::noise;
 
     #[track_caller]
     fn matched(old: &[u8], new: &[u8]) -> usize {
