@@ -5,7 +5,7 @@ use std::fs::File;
 use std::io;
 use std::sync::atomic::Ordering;
 
-use ostler_format::{Checksum, CommitId, FileHeader, FileId, ObjectKind, ObjectName, S_IFMT};
+use ostler_format::{CommitId, FileHeader, FileId, ObjectKind, ObjectName, S_IFMT};
 use ostler_fs::copy::{Copied, copy_contents};
 use ostler_fs::{HardLink, LinkPolicy, Trusted};
 
@@ -225,11 +225,10 @@ impl<'t> Importer<'t> {
         let name = ObjectName::from(id);
         let intake = self.transaction.intake();
         if object.is_symlink() {
-            if self.options.trust == Trust::Verify {
-                let actual = object.header.file_id_of_symlink()?.checksum();
-                check(name, actual)?;
+            match self.options.trust {
+                Trust::Verify => intake.stage_symlink_verified(&object.header, name)?,
+                Trust::Trusted => intake.stage_symlink(&object.header, name)?,
             }
-            intake.stage_symlink(&object.header, name)?;
             return Ok(Imported::Written(0));
         }
         let size = object.size;
@@ -270,10 +269,10 @@ impl<'t> Importer<'t> {
                 Err(error) => return Err(StoreError::io(name.to_string(), error)),
             }
         }
-        if let Some(actual) = file.checksum() {
-            check(name, actual)?;
+        match self.options.trust {
+            Trust::Trusted => file.link(name),
+            Trust::Verify => file.link_verified(name),
         }
-        file.link(name)
     }
 
     /// Stages a verified copy of the object whether or not the repository has one of that name, for
@@ -316,11 +315,4 @@ pub(crate) fn check_bare_user_only(
     }
     let mode = header.mode & !S_IFMT;
     Err(StoreError::ModeRefused { name, mode, bits })
-}
-
-fn check(name: ObjectName, actual: Checksum) -> Result<(), StoreError> {
-    if actual == name.checksum {
-        return Ok(());
-    }
-    Err(StoreError::ChecksumMismatch { name, actual })
 }

@@ -385,23 +385,11 @@ impl Body {
             }
         }
         match self.target {
-            Target::Content(file) => {
-                let actual = file
-                    .checksum()
-                    .expect("what comes from the network is hashed");
-                if actual != name.checksum {
-                    return Err(StoreError::ChecksumMismatch { name, actual });
-                }
-                file.link(name)
-            }
-            Target::Symlink => {
-                let hasher = self
-                    .header
-                    .hasher()
-                    .map_err(|source| StoreError::Malformed { name, source })?;
-                check(name, hasher)?;
-                self.shared.intake.stage_symlink(&self.header, name)
-            }
+            Target::Content(file) => file.link_verified(name),
+            Target::Symlink => self
+                .shared
+                .intake
+                .stage_symlink_verified(&self.header, name),
             Target::Archived(archived) => archived.link(name, self.size),
         }
     }

@@ -118,6 +118,18 @@ impl ContentFile {
         self.hasher.clone().map(Hasher::finish)
     }
 
+    /// Gives the finished file, which was asked to be hashed, a name that must be its checksum.
+    ///
+    /// # Errors
+    /// [`StoreError::ChecksumMismatch`]; nothing is left then.
+    pub(crate) fn link_verified(self, name: ObjectName) -> Result<(), StoreError> {
+        let actual = self.checksum().expect("what is verified is hashed");
+        if actual != name.checksum {
+            return Err(StoreError::ChecksumMismatch { name, actual });
+        }
+        self.link(name)
+    }
+
     /// Gives the finished file its name, which the caller has compared with the checksum or trusts.
     pub(crate) fn link(mut self, name: ObjectName) -> Result<(), StoreError> {
         let temp = self.seal()?;

@@ -175,6 +175,32 @@ impl Intake {
         Ok(())
     }
 
+    /// Stages a symlink under a name that must be its checksum.
+    ///
+    /// # Errors
+    /// Those of [`Intake::verify_symlink`]; nothing is staged then.
+    pub(crate) fn stage_symlink_verified(
+        &self,
+        header: &FileHeader,
+        name: ObjectName,
+    ) -> Result<(), StoreError> {
+        Self::verify_symlink(header, name)?;
+        self.stage_symlink(header, name)
+    }
+
+    /// Compares a symlink's checksum with its name.
+    ///
+    /// # Errors
+    /// [`StoreError::ChecksumMismatch`], and [`StoreError::Malformed`] for what is no symlink.
+    pub(crate) fn verify_symlink(header: &FileHeader, name: ObjectName) -> Result<(), StoreError> {
+        let malformed = |source| StoreError::Malformed { name, source };
+        let actual = header.file_id_of_symlink().map_err(malformed)?.checksum();
+        if actual != name.checksum {
+            return Err(StoreError::ChecksumMismatch { name, actual });
+        }
+        Ok(())
+    }
+
     /// Stages a symlink in the form of the mode, under a name that the caller has computed or trusts.
     pub(crate) fn stage_symlink(
         &self,

@@ -5,7 +5,7 @@ use std::io;
 use ostler_format::delta::{FileOwner, Operation, PartHeader, XattrsTable, parse_owners};
 use ostler_format::{
     CHECKSUM_LEN, Checksum, DirMeta, DirTreeRef, FileHeader, FileId, MAX_METADATA_SIZE,
-    ObjectError, ObjectKind, ObjectName, S_IFLNK, S_IFMT,
+    ObjectError, ObjectKind, ObjectName,
 };
 
 use super::super::DeltaError;
@@ -15,7 +15,7 @@ use super::source::Source;
 use super::steps::Steps;
 use crate::error::StoreError;
 use crate::object::check_bare_user_only;
-use crate::transaction::{ContentFile, Hashing, Transaction};
+use crate::transaction::{ContentFile, Hashing, Intake, Transaction};
 
 /// Content that is copied at once.
 const CHUNK: usize = 128 << 10;
@@ -166,12 +166,7 @@ impl<'e> Executor<'e> {
                 let mut checksum = [0; CHECKSUM_LEN];
                 self.payload.data(offset, &mut checksum)?;
                 let id = FileId::new(Checksum::new(checksum));
-                self.source = Some(Source::open(self.transaction, id).map_err(
-                    |error| match error {
-                        DeltaError::Store(error) => Trouble::Store(error),
-                        error => Trouble::Data(io::Error::other(error)),
-                    },
-                )?);
+                self.source = Some(Source::open(self.transaction, id)?);
                 Ok(())
             }
             Operation::UnsetSource => {
@@ -211,11 +206,10 @@ impl<'e> Executor<'e> {
             .ok_or(Trouble::Wrong(
                 "it has an owner that the part does not list",
             ))?;
-        let mode = owner.mode;
         Ok(FileHeader {
             uid: owner.uid,
             gid: owner.gid,
-            mode,
+            mode: owner.mode,
             symlink_target: String::new(),
             xattrs: self.xattrs.get(xattrs)?,
         })
@@ -229,7 +223,7 @@ impl<'e> Executor<'e> {
         offset: u64,
     ) -> Result<(), Trouble> {
         let mut header = self.header(indexes)?;
-        if header.mode & S_IFMT == S_IFLNK {
+        if header.is_symlink() {
             if size > MAX_TARGET {
                 return Err(Trouble::Wrong("a symlink's target is too long"));
             }
@@ -237,10 +231,7 @@ impl<'e> Executor<'e> {
             self.payload.data(offset, &mut target)?;
             header.symlink_target = String::from_utf8(target)
                 .map_err(|_| Trouble::Wrong("a symlink's target is not UTF-8"))?;
-            let actual = header.file_id_of_symlink()?.checksum();
-            if actual != name.checksum {
-                return Err(StoreError::ChecksumMismatch { name, actual }.into());
-            }
+            Intake::verify_symlink(&header, name)?;
             if !self.transaction.has(&name)? {
                 self.transaction.intake().stage_symlink(&header, name)?;
             }
@@ -348,11 +339,7 @@ fn end(name: ObjectName, open: OpenFile) -> Result<(), Trouble> {
     let Some(file) = open.file else {
         return Ok(());
     };
-    let actual = file.checksum().expect("it was asked to be hashed");
-    if actual != name.checksum {
-        return Err(StoreError::ChecksumMismatch { name, actual }.into());
-    }
-    Ok(file.link(name)?)
+    Ok(file.link_verified(name)?)
 }
 
 /// A patch in the part's data.

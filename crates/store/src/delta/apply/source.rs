@@ -6,7 +6,6 @@ use std::os::unix::fs::FileExt;
 
 use ostler_format::FileId;
 
-use super::super::DeltaError;
 use super::payload::{Room, Spool};
 use crate::error::StoreError;
 use crate::transaction::Transaction;
@@ -19,7 +18,7 @@ pub(super) struct Source {
 
 impl Source {
     /// Opens it; one that is compressed is unpacked into a file without a name.
-    pub(super) fn open(transaction: &Transaction<'_>, id: FileId) -> Result<Self, DeltaError> {
+    pub(super) fn open(transaction: &Transaction<'_>, id: FileId) -> Result<Self, StoreError> {
         let mut object = transaction.open_file_object(id)?;
         let size = object.size;
         let failed = |error| StoreError::io(id.checksum().to_string(), error);

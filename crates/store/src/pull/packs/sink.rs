@@ -187,11 +187,10 @@ impl<M: From<PackedMetadata>> ObjectReceiver<M> {
 
     fn end(&mut self, name: ObjectName) -> Result<(), StoreError> {
         let memory = std::mem::take(&mut self.memory);
-        let wrong = |actual| StoreError::ChecksumMismatch { name, actual };
         if name.kind != ObjectKind::File {
             let actual = Checksum::of(&memory);
             if actual != name.checksum {
-                return Err(wrong(actual));
+                return Err(StoreError::ChecksumMismatch { name, actual });
             }
             self.delivered.insert(name);
             // Nobody listens only when the pull has failed.
@@ -203,21 +202,11 @@ impl<M: From<PackedMetadata>> ObjectReceiver<M> {
             return Ok(());
         }
         match self.content.take() {
-            Some(content) => {
-                let actual = content.checksum().expect("it was asked to be hashed");
-                if actual != name.checksum {
-                    return Err(wrong(actual));
-                }
-                content.link(name)?;
-            }
+            Some(content) => content.link_verified(name)?,
             None => {
                 let (header, _, _) = FileHeader::parse_archive_prefix(&memory)
                     .map_err(|source| StoreError::Malformed { name, source })?;
-                let actual = header.hasher()?.finish();
-                if actual != name.checksum {
-                    return Err(wrong(actual));
-                }
-                self.shared.intake.stage_symlink(&header, name)?;
+                self.shared.intake.stage_symlink_verified(&header, name)?;
             }
         }
         self.delivered.insert(name);
