@@ -1,7 +1,7 @@
 //! The map of deltas in summaries and in `delta-indexes/`: each delta's name and the SHA-256 of its superblock.
 
 use super::name::DeltaName;
-use crate::checksum::Checksum;
+use crate::checksum::{Checksum, CommitId};
 use crate::error::ObjectError;
 use crate::metadata::Metadata;
 use crate::variant::Value;
@@ -19,6 +19,12 @@ pub struct DeltaIndex {
 }
 
 impl DeltaIndex {
+    /// Where the deltas that lead to a commit are listed in a repository.
+    pub fn path(commit: CommitId) -> String {
+        let name = commit.checksum().to_delta_name();
+        format!("delta-indexes/{}/{}.index", &name[..2], &name[2..])
+    }
+
     /// Parses a file below `delta-indexes/`; one without the map lists nothing.
     pub fn parse(bytes: &[u8]) -> Result<Self, ObjectError> {
         match Metadata::parse(bytes)?.get(DELTAS_KEY) {

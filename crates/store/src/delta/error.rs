@@ -1,6 +1,6 @@
 //! What can go wrong with a static delta.
 
-use ostler_format::delta::DeltaName;
+use ostler_format::delta::{DeltaName, PartHeader};
 use ostler_format::{Checksum, CommitId, ObjectError, ObjectName};
 
 use crate::error::StoreError;
@@ -105,6 +105,35 @@ pub enum DeltaError {
         /// What is wrong.
         problem: String,
     },
+}
+
+impl DeltaError {
+    /// Compares a part's file, by its length and checksum, with what the superblock says.
+    ///
+    /// # Errors
+    /// [`DeltaError::PartSize`], [`DeltaError::PartChecksum`].
+    pub(crate) fn check_part(
+        part: usize,
+        head: &PartHeader,
+        found: u64,
+        actual: Checksum,
+    ) -> Result<(), Self> {
+        if found != head.compressed_size {
+            return Err(Self::PartSize {
+                part,
+                expected: head.compressed_size,
+                found,
+            });
+        }
+        if actual != head.checksum {
+            return Err(Self::PartChecksum {
+                part,
+                expected: head.checksum,
+                actual,
+            });
+        }
+        Ok(())
+    }
 }
 
 fn object_text(object: Option<&ObjectName>) -> String {

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use ostler_format::MAX_METADATA_SIZE;
 use ostler_format::delta::{DeltaName, SignedSuperblock, Superblock};
-use ostler_format::{MAX_METADATA_SIZE, SignatureKind};
 use ostler_fs::Dir;
 
 use super::DeltaError;
@@ -84,7 +84,9 @@ impl DeltaFiles {
     /// # Errors
     /// [`SignError`] if there is none.
     pub fn verify(&self, verifier: &dyn Verifier) -> Result<String, SignError> {
-        verify(self.signed.as_ref(), verifier)
+        let signed = self.signed.as_ref().ok_or(SignError::Unsigned)?;
+        let signatures = verifier.kind().read(&signed.signatures)?;
+        verifier.verify(&signed.superblock, &signatures)
     }
 
     /// Opens the file of a part, or takes it out of the superblock.
@@ -133,17 +135,4 @@ pub(crate) fn parse(bytes: Vec<u8>) -> Result<(Superblock, Option<SignedSuperblo
     }
     let signed = SignedSuperblock::parse(&bytes)?;
     Ok((Superblock::parse(&signed.superblock)?, Some(signed)))
-}
-
-/// Looks for a good signature of a superblock.
-///
-/// # Errors
-/// [`SignError`] if there is none.
-fn verify(signed: Option<&SignedSuperblock>, verifier: &dyn Verifier) -> Result<String, SignError> {
-    let kind: SignatureKind = verifier.kind();
-    let Some(signed) = signed else {
-        return Err(SignError::Unsigned);
-    };
-    let signatures = kind.read(&signed.signatures)?;
-    verifier.verify(&signed.superblock, &signatures)
 }

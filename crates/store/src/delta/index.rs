@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ostler_format::delta::{DELTAS_KEY, DeltaName};
+use ostler_format::delta::{DELTAS_KEY, DeltaIndex, DeltaName};
 use ostler_format::{Checksum, CommitId, Metadata, Value};
 use ostler_fs::{Dir, Entries, FileType};
 
@@ -143,14 +143,12 @@ fn write_indexes(repo: &Repo, deltas: &BTreeMap<DeltaName, Checksum>) -> Result<
             .push((*entry, *superblock));
     }
     for (target, deltas) in by_target {
-        let name = target.checksum().to_delta_name();
-        let folder = repo
-            .dir()
-            .create_dir_all(format!("{INDEXES}/{}", &name[..2]), 0o775)?;
+        let path = DeltaIndex::path(target);
+        let (folder, file) = path.rsplit_once('/').expect("it lies in a folder");
+        let folder = repo.dir().create_dir_all(folder, 0o775)?;
         let mut index = Metadata::new();
         index.push(DELTAS_KEY, to_value(deltas));
-        let file = format!("{}.index", &name[2..]);
-        repo.replace_file(&folder, &file, &index.to_bytes()?, repo.durability())?;
+        repo.replace_file(&folder, file, &index.to_bytes()?, repo.durability())?;
     }
     Ok(())
 }

@@ -47,8 +47,7 @@ pub fn apply_offline(
     write(&transaction, files, sink)?;
     transaction.commit()?;
     // Objects that neither the old commit nor the delta has are missing now, whatever the delta says of itself.
-    Reachable::new(repo, Missing::Error).add_commit(to, Depth::Parents(0))?;
-    check_content(repo, to)?;
+    check_whole(repo, to)?;
     repo.set_partial(to, Partial::No)?;
     Ok(to)
 }
@@ -90,8 +89,8 @@ fn write(
     Ok(())
 }
 
-/// Whether all content objects of a commit are here.
-fn check_content(repo: &Repo, commit: CommitId) -> Result<(), DeltaError> {
+/// Whether all objects of a commit are here.
+fn check_whole(repo: &Repo, commit: CommitId) -> Result<(), DeltaError> {
     let mut reachable = Reachable::new(repo, Missing::Error);
     reachable.add_commit(commit, Depth::Parents(0))?;
     for id in reachable.set().files() {

@@ -139,6 +139,24 @@ impl Origin {
         }
     }
 
+    /// Fetches a file from `mirrors`; `None` if it is not there.
+    pub(crate) fn optional(
+        &self,
+        mirrors: &Mirrors,
+        path: &str,
+        cap_bytes: u64,
+    ) -> Result<Option<Vec<u8>>, PullError> {
+        let unless = Conditional::default();
+        let fetched = self
+            .fetcher
+            .fetch_bytes(mirrors, path, cap_bytes, &unless)?;
+        match fetched {
+            Fetched::Body(document) => Ok(Some(document.bytes)),
+            Fetched::NotFound { .. } => Ok(None),
+            Fetched::NotModified => unreachable!("no condition was sent"),
+        }
+    }
+
     /// Reads the files of refs, several at once; `None` for those that the server lacks.
     pub(crate) fn read_refs(&self, names: &[RefName]) -> Result<Vec<Option<CommitId>>, PullError> {
         let next = AtomicUsize::new(0);
@@ -167,14 +185,10 @@ impl Origin {
 
     fn read_ref(&self, name: &RefName) -> Result<Option<CommitId>, PullError> {
         let path = format!("refs/heads/{name}");
-        let unless = Conditional::default();
-        let fetched = self
-            .fetcher
-            .fetch_bytes(&self.metadata, &path, MAX_REF_FILE, &unless)?;
-        let Fetched::Body(document) = fetched else {
+        let Some(bytes) = self.optional(&self.metadata, &path, MAX_REF_FILE)? else {
             return Ok(None);
         };
-        let text = String::from_utf8_lossy(&document.bytes);
+        let text = String::from_utf8_lossy(&bytes);
         match Checksum::from_hex(text.trim_end()) {
             Ok(checksum) => Ok(Some(CommitId::new(checksum))),
             Err(_) => Err(PullError::RefMalformed {

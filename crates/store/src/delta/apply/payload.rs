@@ -7,8 +7,8 @@ use std::os::unix::fs::FileExt;
 
 use liblzma::read::XzDecoder;
 use liblzma::stream::Stream;
+use ostler_format::Hasher;
 use ostler_format::delta::{Compression, MAX_TABLE_SIZE, PartHeader, PartLayout, XattrsTable};
-use ostler_format::{Checksum, Hasher};
 use ostler_fs::{Dir, TempFile};
 
 use super::super::DeltaError;
@@ -135,28 +135,14 @@ impl Read for Packed<'_> {
 impl Packed<'_> {
     /// Reads what is left, and compares all with the superblock.
     fn check(mut self, part: usize, head: &PartHeader) -> Result<(), DeltaError> {
-        let expected = head.compressed_size;
         // One byte more than there may be is enough to know.
-        let left = (expected + 1).saturating_sub(self.read);
+        let left = head
+            .compressed_size
+            .saturating_add(1)
+            .saturating_sub(self.read);
         io::copy(&mut (&mut self).take(left), &mut io::sink())
             .map_err(|error| StoreError::io(format!("part {part}"), error))?;
-        if self.read != expected {
-            let found = self.read;
-            return Err(DeltaError::PartSize {
-                part,
-                expected,
-                found,
-            });
-        }
-        let actual: Checksum = self.hasher.finish();
-        if actual != head.checksum {
-            return Err(DeltaError::PartChecksum {
-                part,
-                expected: head.checksum,
-                actual,
-            });
-        }
-        Ok(())
+        DeltaError::check_part(part, head, self.read, self.hasher.finish())
     }
 }
 

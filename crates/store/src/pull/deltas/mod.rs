@@ -346,12 +346,6 @@ pub(crate) fn listed_in(summary: &Summary) -> Vec<(DeltaName, Checksum)> {
     index.map(|index| index.deltas).unwrap_or_default()
 }
 
-/// Where the deltas to a commit are listed.
-pub(crate) fn index_path(commit: CommitId) -> String {
-    let name = commit.checksum().to_delta_name();
-    format!("delta-indexes/{}/{}.index", &name[..2], &name[2..])
-}
-
 /// The deltas of another repository on this machine, as its clients find them.
 pub(crate) struct LocalDeltas<'r> {
     repo: &'r Repo,
@@ -371,7 +365,7 @@ impl<'r> LocalDeltas<'r> {
 
 impl DeltaSource for LocalDeltas<'_> {
     fn to(&self, commit: CommitId) -> Result<Option<Vec<(DeltaName, Checksum)>>, PullError> {
-        let path = index_path(commit);
+        let path = DeltaIndex::path(commit);
         let dir = self.repo.dir();
         let index = dir.read_optional(ostler_fs::Trusted(&path), ostler_format::MAX_METADATA_SIZE);
         let index = index.map_err(StoreError::from)?;

@@ -4,18 +4,15 @@ use std::fs::File;
 use std::io::{Read, Seek, Write};
 
 use crossbeam_channel::unbounded;
-use ostler_format::delta::{DeltaIndex, DeltaName, Superblock};
+use ostler_format::delta::{DeltaIndex, DeltaName, PartHeader, Superblock};
 use ostler_format::{Checksum, CommitId, Hasher, MAX_METADATA_SIZE, ObjectKind, ObjectName};
 use ostler_fs::TempFile;
-use ostler_http::{
-    BodyStart, Conditional, FetchError, FetchFault, Fetched, Naming, Priority, Request, Sink,
-    SinkFault,
-};
+use ostler_http::{BodyStart, FetchError, FetchFault, Naming, Priority, Request, Sink, SinkFault};
 
 use super::super::fetch::object_path;
 use super::super::origin::Origin;
 use super::super::receive;
-use super::{DeltaSource, PullError, index_path, of_commit};
+use super::{DeltaSource, PullError, of_commit};
 use crate::delta::DeltaError;
 use crate::error::StoreError;
 use crate::transaction::Intake;
@@ -35,16 +32,8 @@ pub(crate) struct NetworkDeltas<'o> {
 
 impl NetworkDeltas<'_> {
     fn document(&self, path: &str) -> Result<Option<Vec<u8>>, PullError> {
-        let fetched = self.origin.fetcher.fetch_bytes(
-            &self.origin.content,
-            path,
-            MAX_METADATA_SIZE,
-            &Conditional::default(),
-        )?;
-        match fetched {
-            Fetched::Body(document) => Ok(Some(document.bytes)),
-            Fetched::NotFound { .. } | Fetched::NotModified => Ok(None),
-        }
+        self.origin
+            .optional(&self.origin.content, path, MAX_METADATA_SIZE)
     }
 }
 
@@ -55,7 +44,7 @@ impl DeltaSource for NetworkDeltas<'_> {
         if !self.indexed {
             return Ok(listed);
         }
-        let index = self.document(&index_path(commit))?;
+        let index = self.document(&DeltaIndex::path(commit))?;
         // One that is not as it should be lists nothing: objects can be had anyway.
         let index = index.and_then(|bytes| DeltaIndex::parse(&bytes).ok());
         Ok(Some(match index {
@@ -70,17 +59,9 @@ impl DeltaSource for NetworkDeltas<'_> {
 
     fn detached(&self, commit: CommitId) -> Result<Option<Vec<u8>>, PullError> {
         let name = ObjectName::new(commit.checksum(), ObjectKind::CommitMeta);
-        let fetched = self.origin.fetcher.fetch_bytes(
-            // Signatures come from where the refs do, whatever serves the content.
-            &self.origin.metadata,
-            &object_path(name),
-            MAX_METADATA_SIZE,
-            &Conditional::default(),
-        )?;
-        match fetched {
-            Fetched::Body(document) => Ok(Some(document.bytes)),
-            Fetched::NotFound { .. } | Fetched::NotModified => Ok(None),
-        }
+        // Signatures come from where the refs do, whatever serves the content.
+        self.origin
+            .optional(&self.origin.metadata, &object_path(name), MAX_METADATA_SIZE)
     }
 
     fn parts(
@@ -140,7 +121,7 @@ impl NetworkDeltas<'_> {
         let sink = PartSink {
             intake: self.intake.clone(),
             number,
-            expected: (size, head.checksum),
+            head: head.clone(),
             temp: None,
             hasher: Hasher::new(),
             received: 0,
@@ -178,8 +159,7 @@ fn cause(error: FetchError) -> PullError {
 struct PartSink {
     intake: Intake,
     number: usize,
-    /// Its length and its checksum.
-    expected: (u64, Checksum),
+    head: PartHeader,
     temp: Option<TempFile>,
     hasher: Hasher,
     /// Bytes so far; room for them was taken.
@@ -217,27 +197,6 @@ impl PartSink {
         self.intake
             .give_space_back(std::mem::take(&mut self.received));
     }
-
-    fn check(&self) -> Result<(), DeltaError> {
-        let part = self.number;
-        let (size, checksum) = self.expected;
-        if self.received != size {
-            return Err(DeltaError::PartSize {
-                part,
-                expected: size,
-                found: self.received,
-            });
-        }
-        let actual = self.hasher.clone().finish();
-        if actual != checksum {
-            return Err(DeltaError::PartChecksum {
-                part,
-                expected: checksum,
-                actual,
-            });
-        }
-        Ok(())
-    }
 }
 
 impl Sink for PartSink {
@@ -253,7 +212,8 @@ impl Sink for PartSink {
     }
 
     fn finish(&mut self) -> Result<(), SinkFault> {
-        self.check()
+        let actual = self.hasher.clone().finish();
+        DeltaError::check_part(self.number, &self.head, self.received, actual)
             .map_err(|error| SinkFault::Wrong(Box::new(error)))
     }
 }

@@ -14,7 +14,6 @@ use std::sync::Arc;
 
 use ostler_format::pack::{MAX_PACK_INDEX_SIZE, Pack, PackGroup, PackIndex};
 use ostler_format::{CommitId, ObjectKind, ObjectName};
-use ostler_http::{Conditional, Fetched};
 
 use super::error::PullError;
 use super::origin::Origin;
@@ -48,16 +47,8 @@ impl Packs {
         let mut packs = Self::default();
         for commit in commits {
             let path = PackIndex::path(*commit);
-            let fetched = origin.fetcher.fetch_bytes(
-                &origin.content,
-                &path,
-                MAX_PACK_INDEX_SIZE,
-                &Conditional::default(),
-            )?;
-            let Fetched::Body(document) = fetched else {
-                continue;
-            };
-            if let Ok(index) = PackIndex::parse(&document.bytes) {
+            let found = origin.optional(&origin.content, &path, MAX_PACK_INDEX_SIZE)?;
+            if let Some(index) = found.and_then(|bytes| PackIndex::parse(&bytes).ok()) {
                 packs.indexes.insert(*commit, index);
             }
         }
