@@ -55,6 +55,7 @@ fn what_is_written_is_read_back() {
             (TarKind::File(513), vec![b'x'; 513]),
             (TarKind::Directory, Vec::new()),
             (TarKind::Symlink(&target), Vec::new()),
+            (TarKind::HardLink(&target), Vec::new()),
         ] {
             for xattrs in [&Xattrs::new(), &xattrs] {
                 let mut tar = written(&path, kind, xattrs, &content);
@@ -73,6 +74,9 @@ fn what_is_written_is_read_back() {
                     TarKind::Directory => assert_eq!(entry.kind, EntryKind::Directory),
                     TarKind::Symlink(_) => {
                         assert_eq!(entry.kind, EntryKind::Symlink(target.clone().into()));
+                    }
+                    TarKind::HardLink(_) => {
+                        assert_eq!(entry.kind, EntryKind::HardLink(target.clone().into()));
                     }
                 }
             }

@@ -22,7 +22,7 @@ pub enum ConfigError {
         key: &'static str,
     },
     /// A key has a value that it cannot have.
-    #[error("`config`: `{key}` cannot be `{value}`: {reason}")]
+    #[error("`config`: Invalid {} in [{}]: `{value}`; {reason}", split(key).1, split(key).0)]
     Invalid {
         /// Group and key.
         key: &'static str,
@@ -31,6 +31,11 @@ pub enum ConfigError {
         /// What it may say.
         reason: &'static str,
     },
+}
+
+/// The group and the name of a `group.name`.
+fn split(key: &str) -> (&str, &str) {
+    key.split_once('.').unwrap_or(("", key))
 }
 
 /// How much room the file system must keep free while content objects are written.

@@ -1,8 +1,10 @@
 //! The verb `export`: a commit's tree as a tar.
 //!
 //! The same commit gives the same bytes everywhere: entries come in the order of listings, files before directories, with the
-//! commit's time. Without xattrs they are those of ostree's export. Content is copied from its object as it is read.
+//! commit's time. A regular file that came before is a hard link to its first name, as in the exports of libostree since
+//! 2024. Without xattrs the bytes are those of ostree's export. Content is copied from its object as it is read.
 
+use std::collections::HashMap;
 use std::io::{self, Read, Write};
 
 use ostler_format::archive::{
@@ -13,6 +15,7 @@ use ostler_fs::MAX_DEPTH;
 
 use crate::checkout::{CheckoutError, Target, find};
 use crate::error::StoreError;
+use crate::object::FileObject;
 use crate::repo::Repo;
 
 const BUFFER: usize = 128 * 1024;
@@ -89,6 +92,7 @@ pub fn export(
         out,
         header: Vec::new(),
         buffer: vec![0; BUFFER],
+        written: HashMap::new(),
     };
     exporter.directory("", root, 0)?;
     exporter.put(&tar_end())
@@ -101,6 +105,8 @@ struct Exporter<'e> {
     out: &'e mut dyn Write,
     header: Vec<u8>,
     buffer: Vec<u8>,
+    /// The path in the tar at which a regular file is.
+    written: HashMap<FileId, String>,
 }
 
 impl Exporter<'_> {
@@ -146,14 +152,17 @@ impl Exporter<'_> {
     }
 
     fn file(&mut self, path: &str, id: FileId) -> Result<(), ExportError> {
-        let mut object = self.repo.open_file_object(id)?;
+        let object = self.repo.open_file_object(id)?;
         let header = object.header.clone();
-        let kind = match header.is_symlink() {
-            true => TarKind::Symlink(&header.symlink_target),
-            false => TarKind::File(object.size),
+        let path = format!("{}{path}", self.options.prefix);
+        let first = self.written.get(&id).cloned();
+        let kind = match &first {
+            _ if header.is_symlink() => TarKind::Symlink(&header.symlink_target),
+            Some(first) => TarKind::HardLink(first),
+            None => TarKind::File(object.size),
         };
         self.entry(&TarHeader {
-            path: &format!("{}{path}", self.options.prefix),
+            path: &path,
             kind,
             mode: header.mode & !S_IFMT,
             uid: header.uid,
@@ -161,9 +170,15 @@ impl Exporter<'_> {
             mtime: self.mtime,
             xattrs: &header.xattrs,
         })?;
-        if header.is_symlink() {
-            return Ok(());
+        if matches!(kind, TarKind::File(_)) {
+            self.content(object)?;
+            self.written.insert(id, path);
         }
+        Ok(())
+    }
+
+    fn content(&mut self, mut object: FileObject) -> Result<(), ExportError> {
+        let size = object.size;
         // The object gives exactly as many bytes as its size says, or an error.
         loop {
             match object.read(&mut self.buffer) {
@@ -176,12 +191,14 @@ impl Exporter<'_> {
                 Err(error) => return Err(StoreError::io("reading content", error).into()),
             }
         }
-        self.put(&[0; 512][..tar_padding(object.size)])
+        self.put(&[0; 512][..tar_padding(size)])
     }
 
     fn entry(&mut self, entry: &TarHeader<'_>) -> Result<(), ExportError> {
         let none = Xattrs::new();
-        let entry = match self.options.no_xattrs {
+        // Those of the first name are the file's.
+        let is_link = matches!(entry.kind, TarKind::HardLink(_));
+        let entry = match self.options.no_xattrs || is_link {
             true => &TarHeader {
                 xattrs: &none,
                 ..entry.clone()

@@ -80,7 +80,7 @@ pub enum SysrootError {
         count: usize,
     },
     /// The stateroot was never made.
-    #[error("no such stateroot: `{stateroot}`")]
+    #[error("No such stateroot: {stateroot}")]
     NoSuchStateroot {
         /// Its name.
         stateroot: StaterootName,

@@ -142,11 +142,21 @@ impl<'w> Work<'w> {
         id: FileId,
     ) -> Result<(), CheckoutError> {
         match whiteout::recognize(name, self.options) {
-            None => self.place_file(dir, path, name, id),
+            None => {
+                if self.is_layer() && dir.metadata_optional(name)?.is_some_and(|it| it.is_dir()) {
+                    dir.remove_all(name)?;
+                }
+                self.place_file(dir, path, name, id)
+            }
             Some(Whiteout::Opaque) => Ok(()),
             Some(Whiteout::Removes(target)) => Ok(dir.remove_all(target).map(drop)?),
             Some(Whiteout::Device(target)) => self.place_device(dir, path, target, id),
         }
+    }
+
+    /// Whether the commit lies over what is there as a container image's layer does: of two kinds of files its own counts.
+    fn is_layer(&self) -> bool {
+        self.options.whiteouts && self.options.overwrite == Overwrite::Union
     }
 
     fn make_dir(&self, parent: &Dir, name: &str, path: &str) -> Result<Created, CheckoutError> {
@@ -166,6 +176,10 @@ impl<'w> Work<'w> {
             }
             Err(_) => match parent.metadata(name)?.file_type {
                 FileType::Directory => Ok(Created::No),
+                _ if self.is_layer() => {
+                    parent.unlink_optional(name)?;
+                    self.make_dir(parent, name, path)
+                }
                 FileType::Symlink => Err(in_the_way("a symlink, not a directory")),
                 _ => Err(in_the_way("not a directory")),
             },

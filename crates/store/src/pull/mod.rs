@@ -73,9 +73,10 @@ pub struct PullReport {
     pub metadata_objects: u64,
     /// Content objects that came.
     pub content_objects: u64,
-    /// Bytes of content in objects that were written, before compression; linked ones take none.
+    /// Bytes of content in objects that were written, before compression; linked ones take none, and those that came by
+    /// static deltas are not counted.
     pub content_bytes_written: u64,
-    /// What came over the network; `None` if nothing was asked there.
+    /// What came over the network, or as the parts of deltas; `None` if nothing was asked there.
     pub network: Option<NetworkReport>,
     /// What static deltas brought, or would bring.
     pub deltas: DeltaReport,
@@ -281,6 +282,7 @@ fn pull_http(
     if options.dry_run {
         return Ok(dry_run(deltas, started));
     }
+    let by_deltas = transaction.stats();
     let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
     let ending = session.end()?;
     let stats = transaction.commit()?;
@@ -292,9 +294,9 @@ fn pull_http(
         refs: ending.refs,
         verified: ending.verified,
         deltas,
-        metadata_objects: fetched.metadata_objects,
+        metadata_objects: fetched.metadata_objects + deltas.headers,
         content_objects: fetched.content_objects,
-        content_bytes_written: stats.content_bytes_written,
+        content_bytes_written: stats.content_bytes_written - by_deltas.content_bytes_written,
         network: Some(NetworkReport {
             bytes: origin.fetcher.counters().bytes,
             cached_metadata_objects: fetched.cached_metadata_objects,
@@ -337,6 +339,7 @@ fn pull_local_to(
     if options.dry_run {
         return Ok(dry_run(deltas, started));
     }
+    let by_deltas = transaction.stats();
     in_phase(sink, || local::fetch(&mut session, source, sink))
         .map_err(|error| local::explain(error, source, &commits))?;
     let ending = session.end()?;
@@ -346,10 +349,14 @@ fn pull_local_to(
         refs: ending.refs,
         verified: ending.verified,
         deltas,
-        metadata_objects: stats.metadata_objects_written,
-        content_objects: stats.content_objects_written,
-        content_bytes_written: stats.content_bytes_written,
-        network: None,
+        metadata_objects: stats.metadata_objects_written - by_deltas.metadata_objects_written
+            + deltas.headers,
+        content_objects: stats.content_objects_written - by_deltas.content_objects_written,
+        content_bytes_written: stats.content_bytes_written - by_deltas.content_bytes_written,
+        network: (deltas.parts > 0).then_some(NetworkReport {
+            bytes: deltas.bytes_applied,
+            ..NetworkReport::default()
+        }),
         elapsed: started.elapsed(),
     })
 }

@@ -36,6 +36,8 @@ pub enum TarKind<'e> {
     Directory,
     /// A symlink to this target.
     Symlink(&'e str),
+    /// Another name of the file that was written at this path.
+    HardLink(&'e str),
 }
 
 /// An entry that a tar cannot hold.
@@ -52,8 +54,8 @@ pub enum TarWriteError {
 /// [`TarWriteError::Name`].
 pub fn write_tar_entry(out: &mut Vec<u8>, entry: &TarHeader<'_>) -> Result<(), TarWriteError> {
     let link = match entry.kind {
-        TarKind::Symlink(target) => target,
-        _ => "",
+        TarKind::Symlink(target) | TarKind::HardLink(target) => target,
+        TarKind::File(_) | TarKind::Directory => "",
     };
     if entry.path.contains('\0') || link.contains('\0') {
         return Err(TarWriteError::Name);
@@ -71,6 +73,7 @@ pub fn write_tar_entry(out: &mut Vec<u8>, entry: &TarHeader<'_>) -> Result<(), T
         TarKind::File(size) => (b'0', size),
         TarKind::Directory => (b'5', 0),
         TarKind::Symlink(_) => (b'2', 0),
+        TarKind::HardLink(_) => (b'1', 0),
     };
     let fields = Fields {
         path: entry.path.as_bytes(),

@@ -24,6 +24,10 @@ pub(crate) use network::NetworkDeltas;
 pub struct DeltaReport {
     /// Parts that were applied; in a dry run none.
     pub parts: u64,
+    /// Bytes of the parts that were applied.
+    pub bytes_applied: u64,
+    /// Metadata that was asked for beside the parts: of each delta the superblock and the commit's detached metadata.
+    pub headers: u64,
     /// Parts that there are.
     pub parts_total: u64,
     /// Parts of which all objects were here before.
@@ -220,13 +224,14 @@ impl Stage<'_, '_> {
         self.accept(turn, presence, superblock)?;
         self.check_room(superblock, &wanted)?;
         let phase = Phase::Delta;
-        let bytes = wanted
+        let sizes = wanted
             .iter()
             .map(|number| superblock.parts[*number].compressed_size);
+        let bytes = sizes.fold(0, u64::saturating_add);
         self.sink.event(Event::Begin {
             phase,
             objects: Some(wanted.len() as u64),
-            bytes: Some(bytes.fold(0, u64::saturating_add)),
+            bytes: Some(bytes),
         });
         let transaction = self.session.transaction;
         let bare_user_only_files = self.session.options.bare_user_only_files;
@@ -250,6 +255,8 @@ impl Stage<'_, '_> {
             })?;
         sink.event(Event::End { phase });
         report.parts += wanted.len() as u64;
+        report.bytes_applied = report.bytes_applied.saturating_add(bytes);
+        report.headers += 2;
         Ok(())
     }
 
