@@ -97,6 +97,9 @@ fn as_goption_says(error: &clap::Error) -> String {
         ErrorKind::InvalidValue if value.is_empty() => format!("Missing argument for {option}"),
         ErrorKind::ValueValidation | ErrorKind::InvalidValue => {
             match std::error::Error::source(error) {
+                Some(source) if source.is::<std::num::ParseIntError>() && option == "<INDEX>" => {
+                    format!("Invalid index: {value}")
+                }
                 Some(source) if source.is::<std::num::ParseIntError>() => {
                     format!("Cannot parse integer value “{value}” for {option}")
                 }
