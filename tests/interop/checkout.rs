@@ -223,3 +223,25 @@ fn whiteouts_hide_what_lies_below() {
     trees[0].assert_same(&trees[1], "whiteouts, ostree's first");
     assert!(!trees[0].entries().contains_key(Path::new("gone")));
 }
+
+#[test]
+fn without_a_destination_the_tree_is_called_as_the_commit_was_asked_for() {
+    let scratch = Scratch::new();
+    let tree = scratch.join("tree");
+    random::write(&tree, 4, 10, Kinds::ALL);
+    let path = scratch.join("repo");
+    let id = Program::ostree()
+        .init_quick(&path, "archive")
+        .commit("main", &tree, &[]);
+    for program in [Program::ostree(), Program::ostler()] {
+        let place = scratch.join(program.name());
+        fs::create_dir(&place).unwrap();
+        for asked in ["main", &id] {
+            let repo = format!("--repo={}", path.display());
+            let mut command = program.command(["checkout", &repo, asked]);
+            let status = command.current_dir(&place).status().unwrap();
+            assert!(status.success(), "{}", program.name());
+            assert!(place.join(asked).is_dir(), "{}: {asked}", program.name());
+        }
+    }
+}

@@ -234,6 +234,7 @@ fn verb(phase: Phase) -> &'static str {
         Phase::Prune => "Pruning",
         Phase::Delta => "Delta",
         Phase::Pack => "Packing",
+        Phase::Image => "Reading",
         Phase::Sync => "Syncing",
     }
 }

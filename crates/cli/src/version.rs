@@ -6,7 +6,14 @@ use crate::personality::Personality;
 const FOLLOWED_LIBOSTREE: &str = "2022.7";
 
 /// What `ostree --version` lists of itself, as far as this program has it.
-const FEATURES: &[&str] = &["gpgme", "libarchive", "sign-ed25519", "sign-spki"];
+const FEATURES: &[&str] = &[
+    "composefs",
+    "gpgme",
+    "initial-var",
+    "libarchive",
+    "sign-ed25519",
+    "sign-spki",
+];
 
 /// Returns the text of `--version`, with its line end.
 pub(crate) fn text(personality: Personality) -> String {

@@ -4,12 +4,13 @@
 //! that holds it is published nothing refers to the directory, so a crash leaves something that the next cleanup removes.
 
 use ostler_format::origin::Unlocked;
-use ostler_format::{BootEntry, Checksum, CommitId, KernelArgs, Origin, StaterootName};
+use ostler_format::{BootEntry, Checksum, CommitId, KernelArgs, KeyFile, Origin, StaterootName};
 use ostler_fs::inode_flags::{Immutable, set_immutable};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
-use ostler_store::StoreError;
 use ostler_store::checkout::{self, CheckoutError, CheckoutOptions, Links, Target};
+use ostler_store::composefs::{self, ComposefsError, Verity};
 use ostler_store::progress::Sink;
+use ostler_store::{Repo, StoreError};
 
 use crate::cleanup;
 use crate::deployment::Deployment;
@@ -23,6 +24,11 @@ use crate::sysroot::SysrootError;
 
 const ETC: &str = "etc";
 const USR_ETC: &str = "usr/etc";
+/// The image that a first root which knows composefs mounts.
+const IMAGE: &str = ".ostree.cfs";
+/// What the tree's first root is told, as key file; at most this long.
+const PREPARE_ROOT: &str = "usr/lib/ostree/prepare-root.conf";
+const MAX_PREPARE_ROOT: u64 = 1 << 20;
 const VAR: &str = "var";
 const TMPFILES: &str = "usr/lib/tmpfiles.d";
 /// Left by systemd after its first boot of a version; what needs it must run again in a new one.
@@ -59,6 +65,14 @@ pub enum MaterializeError {
     /// The merge of `/etc`.
     #[error("{0}")]
     EtcMerge(#[from] EtcMergeError),
+    /// The composefs image of the tree.
+    #[error("commit `{commit}`: {source}")]
+    Composefs {
+        /// The commit.
+        commit: CommitId,
+        /// Why there is none.
+        source: ComposefsError,
+    },
     /// A tree has its default configuration in one place.
     #[error("commit `{commit}`: the tree contains both /etc and /usr/etc")]
     TwoEtc {
@@ -82,6 +96,28 @@ pub struct Request {
     pub annotations: Vec<(String, String)>,
     /// Initrds that are added to its own.
     pub overlay_initrds: Vec<Checksum>,
+}
+
+/// Writes the composefs image of the tree into its root. Every deployment has one, since the first root may ask for it; whether it names
+/// digests is for the tree's `prepare-root.conf` to say, as the first root checks them only where that asks for it.
+fn write_image(
+    repo: &Repo,
+    commit: CommitId,
+    root: &Dir,
+    sink: &dyn Sink,
+) -> Result<(), MaterializeError> {
+    let settings = match root.read_in_root_optional(PREPARE_ROOT, MAX_PREPARE_ROOT)? {
+        Some(bytes) => KeyFile::parse(&bytes).unwrap_or_default(),
+        None => KeyFile::default(),
+    };
+    let enabled = settings.string("composefs", "enabled").ok().flatten();
+    let verity = match enabled.as_deref() {
+        Some("signed" | "verity") => Verity::Digests,
+        _ => Verity::Unchecked,
+    };
+    let failed = |source| MaterializeError::Composefs { commit, source };
+    let image = composefs::of_commit(repo, commit, verity, sink).map_err(failed)?;
+    Ok(root.write_atomic(IMAGE, &image, 0o644, Durability::Cached)?)
 }
 
 /// Makes the tree of a new deployment, without `/etc`.
@@ -116,6 +152,7 @@ pub fn check_out(
     checkout::checkout(&lock.repo, &tree, &directory, &id.name(), &options, sink)
         .map_err(failed)?;
     let root = directory.open_dir(id.name())?;
+    write_image(&lock.repo, commit, &root, sink)?;
     let no_kernel = |source| MaterializeError::Kernel { commit, source };
     let kernel = Kernel::find(&root, lock.look_for_device_trees()).map_err(no_kernel)?;
     let bootcsum = kernel.bootcsum().map_err(no_kernel)?;

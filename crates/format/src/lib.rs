@@ -12,6 +12,7 @@
 //! | `file_header`, `xattrs`, `mode` | files and symlinks |
 //! | `summary`, `metalink` | a repository's refs; where the list of them may be had |
 //! | [`delta`] | static deltas: superblocks, parts, operations, indexes |
+//! | [`composefs`] | a tree as an EROFS image over objects, and digests of fs-verity |
 //! | [`pack`] | the index of a commit's packs |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
 //! | [`packages`] | what dpkg and rpm say is installed |
@@ -23,6 +24,7 @@ pub mod bls;
 pub mod bootlink;
 mod checksum;
 mod commit;
+pub mod composefs;
 pub mod delta;
 mod dirmeta;
 mod dirtree;

@@ -3,7 +3,8 @@
 //! # Metadata
 //! Keys come in libostree's order: strings, values, keys kept from the parent, `ostree.ref-binding` (sorted, with
 //! duplicates), `ostree.collection-binding`. With [`CommitRequest::bootable`] `ostree.bootable` and `ostree.linux` join them,
-//! and all of them come in the order of GLib's hash table. `ostree.sizes` is always last.
+//! with [`CommitRequest::composefs`] the digest of the tree's image, and all of them come in the order of GLib's hash table.
+//! `ostree.sizes` is always last.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use std::sync::Arc;
 use ostler_format::{Commit, CommitId, DirTreeId, Metadata, SIZES_KEY, Value, sizes_to_value};
 
 use crate::bindings::{COLLECTION_BINDING, REF_BINDING};
+use crate::composefs::{self, ComposefsError, Verity};
 use crate::error::StoreError;
 use crate::progress::Sink;
 use crate::refs::RefKey;
@@ -93,6 +95,8 @@ pub struct CommitRequest {
     pub bindings: Bindings,
     /// Marks it as bootable and records its kernel's release.
     pub bootable: bool,
+    /// Records the fs-verity digest of the tree's composefs image.
+    pub composefs: bool,
     /// Makes no commit if the tree is the parent's.
     pub skip_if_unchanged: bool,
     /// How written data is made durable.
@@ -125,6 +129,9 @@ pub enum CommitError {
     /// The tree could not be put together.
     #[error("{0}")]
     Tree(#[from] TreeError),
+    /// The tree has no composefs image.
+    #[error("making the composefs image: {0}")]
+    Composefs(#[from] ComposefsError),
     /// Keys are to be kept of a parent that there is not.
     #[error("either a branch that exists or a parent must be named to keep metadata of")]
     NoParent,
@@ -199,7 +206,7 @@ pub fn commit(
         transaction.commit()?;
         return finish(parent, true, stats, built);
     }
-    let metadata = complete_metadata(&transaction, &request, metadata, &built)?;
+    let metadata = complete_metadata(&transaction, &request, metadata, &built, sink)?;
     let commit = Commit {
         metadata,
         parent,
@@ -306,6 +313,7 @@ fn complete_metadata(
     request: &CommitRequest,
     mut metadata: Metadata,
     built: &BuiltTree,
+    sink: &dyn Sink,
 ) -> Result<Metadata, CommitError> {
     if let Bindings::BranchAnd(others) = &request.bindings {
         let mut refs = others.clone();
@@ -319,6 +327,14 @@ fn complete_metadata(
     if request.bootable {
         metadata.push(BOOTABLE, true);
         metadata.push(LINUX, kernel_release(transaction, built.tree)?);
+    }
+    if request.composefs {
+        let root = (built.tree, built.meta);
+        let image = composefs::image(transaction, root, Verity::Digests, sink)?;
+        let digest = composefs::digest(&image);
+        metadata.push(composefs::DIGEST_KEY, digest.as_bytes().to_vec());
+    }
+    if request.bootable || request.composefs {
         metadata = metadata.into_hash_order();
     }
     if let Some(sizes) = &built.sizes {

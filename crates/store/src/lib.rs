@@ -16,6 +16,7 @@
 //! | [`tree`], [`commit`](mod@commit) | trees in the making; a new commit |
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
 //! | [`mod@export`] | a tar from a commit |
+//! | [`composefs`] | an EROFS image of a commit over the repository's objects |
 //! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
 //! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
@@ -29,6 +30,7 @@ pub mod changes;
 pub mod checkout;
 pub mod collections;
 pub mod commit;
+pub mod composefs;
 pub mod config;
 pub mod delta;
 pub mod diff;
@@ -43,6 +45,7 @@ pub mod mode;
 mod noise;
 pub mod object;
 pub mod pack;
+mod parallel;
 pub mod progress;
 pub mod prune;
 pub mod pull;

@@ -17,6 +17,8 @@ pub enum Phase {
     Delta,
     /// Laying objects together in packs.
     Pack,
+    /// Reading files for a composefs image.
+    Image,
     /// Making written data durable.
     Sync,
 }

@@ -5,11 +5,12 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
-use ostler_fs::Dir;
+use ostler_fs::{Dir, Durability};
 use ostler_store::Repo;
 use ostler_store::checkout::{
     self, CheckoutError, CheckoutOptions, Labelling, Links, Overwrite, Ownership, Target,
 };
+use ostler_store::composefs::{self, Verity};
 use ostler_store::selinux::Labels;
 
 use crate::command::values::parse_boolean;
@@ -85,6 +86,13 @@ pub(crate) struct Checkout {
     )]
     pub(crate) selinux_prefix: Option<String>,
 
+    /// Write one file, an EROFS image of the tree over the repository's objects, with their fs-verity digests
+    #[arg(long, help_heading = "composefs")]
+    pub(crate) composefs: bool,
+    /// As --composefs, without digests: nothing checks the objects when the image is used
+    #[arg(long, help_heading = "composefs")]
+    pub(crate) composefs_noverity: bool,
+
     /// Read many checkouts from stdin: `COMMIT NUL SUBPATH NUL ...`
     #[arg(long, help_heading = "Many at once")]
     pub(crate) from_stdin: bool,
@@ -95,7 +103,7 @@ pub(crate) struct Checkout {
     /// Commit or ref; with --from-stdin or --from-file, the destination
     #[arg(value_name = "COMMIT", required = true)]
     pub(crate) commit: String,
-    /// Directory to write (defaults to the commit's name)
+    /// Directory (or image) to write; by default it is called as COMMIT is
     #[arg(value_name = "DESTINATION")]
     pub(crate) destination: Option<PathBuf>,
 }
@@ -117,10 +125,17 @@ impl Verb for Checkout {
             call: "checkout --repo=repo --union os/extra rootfs",
             says: "another tree over the first",
         },
+        Example {
+            call: "checkout --repo=repo --composefs os/stable os.cfs",
+            says: "an image, for `mount -t composefs -o basedir=repo/objects os.cfs /mnt`",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let repo = self.repo.open(context)?;
+        if self.composefs || self.composefs_noverity {
+            return self.write_image(context, &repo);
+        }
         let skip_list = self.skip_list.as_deref().map(read_skip_list).transpose()?;
         let skip = |path: &str| skip_list.as_ref().is_some_and(|list| list.contains(path));
         let labels = match &self.selinux_policy {
@@ -143,17 +158,58 @@ impl Verb for Checkout {
             return self.run_many(context, &repo, &options);
         }
         let commit = repo.resolve(&self.commit)?;
-        let destination = match &self.destination {
-            Some(path) => path.clone(),
-            None => PathBuf::from(commit.to_string()),
-        };
         let subpath = self.subpath.as_deref().map_or(Ok("/"), utf8)?;
-        self.one(context, &repo, commit, subpath, &destination, &options)?;
+        let destination = self.destination();
+        self.one(context, &repo, commit, subpath, destination, &options)?;
         Ok(Exit::Done)
     }
 }
 
 impl Checkout {
+    fn destination(&self) -> &Path {
+        self.destination
+            .as_deref()
+            .unwrap_or(Path::new(&self.commit))
+    }
+
+    /// Writes the composefs image of the whole commit, in place of a file of that name.
+    fn write_image(&self, context: &Context, repo: &Repo) -> anyhow::Result<Exit> {
+        let only_of_trees = self.user_mode
+            || self.subpath.is_some()
+            || self.allow_noent
+            || self.skip_list.is_some()
+            || self.bareuseronly_dirs
+            || self.disable_cache
+            || self.union
+            || self.union_add
+            || self.union_identical
+            || self.whiteouts
+            || self.process_passthrough_whiteouts
+            || self.require_hardlinks
+            || self.force_copy
+            || self.force_copy_zerosized
+            || self.selinux_policy.is_some()
+            || self.from_stdin
+            || self.from_file.is_some();
+        if only_of_trees {
+            bail!("Specified options are incompatible with --composefs");
+        }
+        let verity = match self.composefs_noverity {
+            true => Verity::Unchecked,
+            false => Verity::Digests,
+        };
+        let commit = repo.resolve(&self.commit)?;
+        let sink = context.sink();
+        let image = composefs::of_commit(repo, commit, verity, sink.as_ref())?;
+        let (parent, name) = split(self.destination())?;
+        let durability = match self.fsync {
+            Some(true) => Durability::Synced,
+            _ => Durability::Cached,
+        };
+        parent.write_atomic(&name, &image, 0o644, durability)?;
+        Ok(Exit::Done)
+    }
+
     fn options<'f>(&self) -> anyhow::Result<CheckoutOptions<'f>> {
         if self.require_hardlinks && self.selinux_policy.is_some() {
             bail!("Cannot specify both --require-hardlinks and --selinux-policy");

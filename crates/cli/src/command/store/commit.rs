@@ -161,12 +161,12 @@ pub(crate) struct Commit {
     /// Record the sizes of all objects
     #[arg(long, help_heading = "Metadata")]
     pub(crate) generate_sizes: bool,
+    /// Record the fs-verity digest of the tree's composefs image (`checkout --composefs`), so that a signature covers all content
+    #[arg(long, help_heading = "Metadata")]
+    pub(crate) generate_composefs_metadata: bool,
 
     #[command(flatten)]
     pub(crate) signing: SigningOptions,
-    /// Not supported yet
-    #[arg(long, hide = true)]
-    pub(crate) generate_composefs_metadata: bool,
     /// As --fsync=false
     #[arg(long, hide = true)]
     pub(crate) disable_fsync: bool,
@@ -204,7 +204,6 @@ impl Verb for Commit {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        self.refuse_unsupported()?;
         let repo = self.repo.open(context)?;
         let request = self.request(&repo)?;
         let sink = context.sink();
@@ -226,16 +225,6 @@ impl Verb for Commit {
 }
 
 impl Commit {
-    /// Refuses what asks for a part of the program that does not exist.
-    fn refuse_unsupported(&self) -> anyhow::Result<()> {
-        if self.generate_composefs_metadata {
-            bail!(
-                "--generate-composefs-metadata is not supported: this program does not make composefs digests"
-            );
-        }
-        Ok(())
-    }
-
     fn request(&self, repo: &Repo) -> anyhow::Result<CommitRequest> {
         let branch = self.branch.as_deref().map(parse_branch).transpose()?;
         if branch.is_none() && !self.orphan {
@@ -264,6 +253,7 @@ impl Commit {
                 false => Bindings::BranchAnd(self.bind_ref.clone()),
             },
             bootable: self.bootable,
+            composefs: self.generate_composefs_metadata,
             skip_if_unchanged: self.skip_if_unchanged,
             durability: TransactionOptions {
                 fsync: match self.disable_fsync {

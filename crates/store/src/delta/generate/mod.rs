@@ -17,11 +17,6 @@ mod parts;
 mod plan;
 mod write;
 
-use std::num::NonZeroUsize;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::thread;
-
 use ostler_format::delta::{ByteOrder, DeltaName, ENDIANNESS_KEY, Fallback, Superblock};
 use ostler_format::{CommitId, Metadata, ObjectKind, ObjectName, StorageForm, Value};
 use ostler_fs::Trusted;
@@ -29,6 +24,7 @@ use ostler_fs::Trusted;
 use super::DeltaError;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
+use crate::parallel::for_all;
 use crate::progress::{Event, Phase, Sink};
 use crate::repo::Repo;
 use crate::sign::Signer;
@@ -134,36 +130,6 @@ pub fn generate(
     write::write(repo, superblock, &parts, options)?;
     sink.event(Event::End { phase });
     Ok(generated)
-}
-
-/// Does `work` for each number below `count` on all processors; the first error ends it.
-fn for_all<T: Send>(
-    count: usize,
-    work: impl Fn(usize) -> Result<T, StoreError> + Sync,
-) -> Result<Vec<T>, StoreError> {
-    let processors = thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    let next = AtomicUsize::new(0);
-    let done: Mutex<Vec<(usize, Result<T, StoreError>)>> = Mutex::default();
-    thread::scope(|scope| {
-        for _ in 0..processors.min(count) {
-            scope.spawn(|| {
-                while let Some(number) =
-                    Some(next.fetch_add(1, Ordering::Relaxed)).filter(|n| *n < count)
-                {
-                    let result = work(number);
-                    if result.is_err() {
-                        next.store(count, Ordering::Relaxed);
-                    }
-                    done.lock()
-                        .expect("no holder of the list panics")
-                        .push((number, result));
-                }
-            });
-        }
-    });
-    let mut done = done.into_inner().expect("no holder of the list panics");
-    done.sort_by_key(|(number, _)| *number);
-    done.into_iter().map(|(_, result)| result).collect()
 }
 
 /// How each file is made; large ones are begun first.
