@@ -261,7 +261,11 @@ fn fill_etc(
             person: &person,
             new_default,
         };
-        Ok(etc_merge::merge(sides, etc)?)
+        Ok(etc_merge::merge(
+            sides,
+            etc,
+            lock.settings.file_against_directory,
+        )?)
     })?;
     Ok(report)
 }

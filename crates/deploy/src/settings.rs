@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::etc_merge::FileAgainstDirectory;
+
 /// How a system root is treated.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings {
@@ -19,6 +21,8 @@ pub struct Settings {
     pub no_early_prune: bool,
     /// Boot entries are named `ostree-N-STATEROOT.conf`.
     pub old_entry_names: bool,
+    /// What the merge of `/etc` does with a person's file where the new default is a directory; libostree refuses.
+    pub file_against_directory: FileAgainstDirectory,
     /// The program that writes `grub.cfg`, in place of the system's own.
     pub grub_mkconfig: Option<PathBuf>,
 }
@@ -41,6 +45,7 @@ impl Settings {
             skip_sync: has(options, "skip-sync"),
             no_early_prune: has(options, "no-early-prune"),
             old_entry_names: has(options, "bootloader-naming-1"),
+            file_against_directory: FileAgainstDirectory::Keep,
             grub_mkconfig: None,
         }
     }

@@ -209,7 +209,10 @@ fn rehearse(
         person: &person,
         new_default: &new_default,
     };
-    Ok(Some(etc_merge::plan(sides)?))
+    Ok(Some(etc_merge::plan(
+        sides,
+        lock.settings.file_against_directory,
+    )?))
 }
 
 /// Writes what finishing needs to `/run`, and gives up what was staged before.

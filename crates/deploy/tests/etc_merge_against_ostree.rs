@@ -11,7 +11,7 @@ use std::path::Path;
 use std::time::{Duration, UNIX_EPOCH};
 
 use common::Fixture;
-use ostler_deploy::etc_merge::{ConflictKind, Sides, config_diff, merge};
+use ostler_deploy::etc_merge::{ConflictKind, FileAgainstDirectory, Sides, config_diff, merge};
 use ostler_fs::Dir;
 
 /// When the person wrote their files, in seconds since 1970.
@@ -326,7 +326,7 @@ fn compare(seed: u64) {
         person: &person,
         new_default: &new_default,
     };
-    let report = merge(sides, &open(&merged)).unwrap();
+    let report = merge(sides, &open(&merged), FileAgainstDirectory::Keep).unwrap();
     let counts = format!(
         "Copying /etc changes: {} modified, {} removed, {} added",
         report.modified, report.removed, report.added

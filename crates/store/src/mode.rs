@@ -64,9 +64,13 @@ impl RepoMode {
     }
 
     /// Whether this program writes new content objects in this mode.
+    ///
+    /// `bare-split-xattrs` is for reading. As in libostree `OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS` lets files be written in it for
+    /// experiments, without their xattrs, which `fsck` then misses.
     #[must_use]
     pub fn is_writable(self) -> bool {
         self != Self::BareSplitXattrs
+            || std::env::var_os("OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS").is_some()
     }
 }
 

@@ -44,6 +44,22 @@ pub enum EtcMergeError {
     /// A default could not be read, a person's file is there but can't be read, or the new `/etc` can't be written.
     #[error("cannot merge /etc: {0}")]
     Fs(#[from] FsError),
+    /// A person's file is in the place of a new directory, and that is not to be settled by keeping the file.
+    #[error("Modified config file newly defaults to directory `/etc/{path}`, cannot merge")]
+    FileAgainstDirectory {
+        /// The path below `/etc`.
+        path: String,
+    },
+}
+
+/// What becomes of a person's file where the new default is a directory.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum FileAgainstDirectory {
+    /// It is kept, and told as a conflict.
+    #[default]
+    Keep,
+    /// Nothing is merged.
+    Refuse,
 }
 
 /// The three trees that a merge starts from; none of them is written to.
@@ -63,8 +79,12 @@ pub struct Sides<'a> {
 ///
 /// # Errors
 /// [`EtcMergeError`]; `etc` is of no use then.
-pub fn merge(sides: Sides<'_>, etc: &Dir) -> Result<MergeReport, EtcMergeError> {
-    let plan = plan(sides)?;
+pub fn merge(
+    sides: Sides<'_>,
+    etc: &Dir,
+    file_against_directory: FileAgainstDirectory,
+) -> Result<MergeReport, EtcMergeError> {
+    let plan = plan(sides, file_against_directory)?;
     let mut odd = copy_default(sides.new_default, etc)?;
     let mut report = apply(&plan, sides.person, etc)?;
     odd.append(&mut report.odd);
@@ -75,12 +95,23 @@ pub fn merge(sides: Sides<'_>, etc: &Dir) -> Result<MergeReport, EtcMergeError> 
 /// Decides what a merge would do, and changes nothing.
 ///
 /// # Errors
-/// [`EtcMergeError`] if a tree can't be read.
-pub fn plan(sides: Sides<'_>) -> Result<MergePlan, EtcMergeError> {
+/// [`EtcMergeError`] if a tree can't be read, or if the merge would be refused.
+pub fn plan(
+    sides: Sides<'_>,
+    file_against_directory: FileAgainstDirectory,
+) -> Result<MergePlan, EtcMergeError> {
     let trees = Snapshots::read(sides)?;
     let mut plan = plan_merge(&trees.old_default, &trees.person, &trees.new_default);
     plan.note_vanished(&trees.vanished, &trees.new_default);
-    Ok(plan)
+    let mut conflicts = plan.report.conflicts.iter();
+    match conflicts.find(|it| it.kind == ConflictKind::FileAgainstDirectory) {
+        Some(it) if file_against_directory == FileAgainstDirectory::Refuse => {
+            Err(EtcMergeError::FileAgainstDirectory {
+                path: it.path.clone(),
+            })
+        }
+        _ => Ok(plan),
+    }
 }
 
 /// Lists what a person changed in `/etc`, as `ostree admin config-diff` does.

@@ -95,7 +95,7 @@ impl Three {
             person: &person,
             new_default: &new,
         };
-        let report = merge(sides, &self.dir("etc")).unwrap();
+        let report = merge(sides, &self.dir("etc"), FileAgainstDirectory::Keep).unwrap();
         (listing(&self.temp.path().join("etc")), report)
     }
 }
@@ -390,12 +390,12 @@ fn files_that_vanish_after_the_plan_leave_the_default() {
         &[("a", "1"), ("b", "1")],
     );
     let (old, person, new) = (three.dir("old"), three.dir("person"), three.dir("new"));
-    let plan = plan(Sides {
+    let sides = Sides {
         old_default: &old,
         person: &person,
         new_default: &new,
-    })
-    .unwrap();
+    };
+    let plan = plan(sides, FileAgainstDirectory::Keep).unwrap();
     let path = three.temp.path().join("person");
     fs::remove_file(path.join("a")).unwrap();
     fs::remove_file(path.join("c")).unwrap();
@@ -483,10 +483,44 @@ fn names_that_are_no_text_are_merged_and_shown_escaped() {
         person: &person,
         new_default: &new,
     };
-    let report = merge(sides, &three.dir("etc")).unwrap();
+    let report = merge(sides, &three.dir("etc"), FileAgainstDirectory::Keep).unwrap();
     assert_eq!(report.conflicts[0].path, "caf\\xe9\\n");
     assert_eq!(
         fs::read(three.temp.path().join("etc").join(name)).unwrap(),
         b"2"
     );
+}
+
+#[test]
+fn a_file_against_a_directory_ends_the_merge_where_that_is_asked_for() {
+    for (person, new, refused) in [
+        (
+            &[("a", "1"), ("new", "9")][..],
+            &[("a", "1"), ("new/x", "1")][..],
+            true,
+        ),
+        (&[("a/x", "9")], &[("a", "2")], false),
+        (&[("a", "9")], &[("a", "2")], false),
+    ] {
+        let three = Three::new(&[("a", "1")], person, new);
+        let (old, person, new) = (three.dir("old"), three.dir("person"), three.dir("new"));
+        let sides = Sides {
+            old_default: &old,
+            person: &person,
+            new_default: &new,
+        };
+        let found = merge(sides, &three.dir("etc"), FileAgainstDirectory::Refuse);
+        match found {
+            Err(EtcMergeError::FileAgainstDirectory { path }) => {
+                assert!(refused);
+                assert_eq!(path, "new");
+                assert_eq!(
+                    listing(&three.temp.path().join("etc")),
+                    [],
+                    "nothing was written"
+                );
+            }
+            other => assert!(!refused, "{other:?}"),
+        }
+    }
 }

@@ -263,7 +263,8 @@ fn split_xattrs(repo: &Repo, checksum: Checksum) -> Result<Xattrs, StoreError> {
         .objects()
         .read_optional(Trusted(path), MAX_METADATA_SIZE)?
     {
-        None => Ok(Xattrs::new()),
+        // Every file has one; that of a file without xattrs is of an empty list.
+        None => Err(StoreError::ObjectMissing { name: link }),
         Some(bytes) => {
             Xattrs::parse(&bytes).map_err(|source| StoreError::Malformed { name: link, source })
         }

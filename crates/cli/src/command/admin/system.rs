@@ -1,7 +1,7 @@
 //! The system root that a verb works on.
 
 use ostler_deploy::deploy::Deployed;
-use ostler_deploy::etc_merge::MergeReport;
+use ostler_deploy::etc_merge::{FileAgainstDirectory, MergeReport};
 use ostler_deploy::publish::Published;
 use ostler_deploy::staged::StagedDeployment;
 use ostler_deploy::{Settings, Sysroot, SysrootLock};
@@ -30,11 +30,15 @@ pub(crate) fn lock(context: &Context, option: &SysrootOption) -> anyhow::Result<
             .printer
             .note(format_args!("waiting for {by}, which changes this system"));
     };
-    Ok(SysrootLock::acquire(
-        option.path(),
-        Settings::from_environment(),
-        &mut waiting,
-    )?)
+    let settings = Settings {
+        // Scripts of these programs rely on the refusal.
+        file_against_directory: match context.personality {
+            Personality::Ostler => FileAgainstDirectory::Keep,
+            Personality::Ostree | Personality::RpmOstree => FileAgainstDirectory::Refuse,
+        },
+        ..Settings::from_environment()
+    };
+    Ok(SysrootLock::acquire(option.path(), settings, &mut waiting)?)
 }
 
 /// Parses the name of a stateroot that may be given.
