@@ -275,3 +275,60 @@ fn arguments_are_inherited_and_one_more_deployment_is_kept() {
         "older commits are pruned: {kept}"
     );
 }
+
+/// The names of the boot entries.
+fn entries(fixture: &Fixture) -> Vec<String> {
+    let folder = fixture.path.join("sysroot/boot/loader/entries");
+    let mut names: Vec<_> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn a_new_deployment_gets_tries_and_later_orders_keep_what_the_boot_loader_counted() {
+    let fixture = Fixture::new();
+    let set = |tries: &str| {
+        let key = "sysroot.boot-counting-tries";
+        fixture.ostree(&["--repo=sysroot/ostree/repo", "config", "set", key, tries]);
+    };
+    let entry = |name: &str| fixture.path.join("sysroot/boot/loader/entries").join(name);
+    deploy_newest(&fixture);
+    assert_eq!(
+        entries(&fixture),
+        ["ostree-1.conf"],
+        "nothing is counted unless it is asked for"
+    );
+    set("3");
+    let next = |version: &str| {
+        fixture.write("usr/share/version", version);
+        fixture.commit(version);
+        fixture.pull();
+        deploy_newest(&fixture);
+    };
+    next("2");
+    assert_eq!(entries(&fixture), ["ostree-1.conf", "ostree-2+3.conf"]);
+    // What a boot loader does as it tries.
+    fs::rename(entry("ostree-2+3.conf"), entry("ostree-2+2-1.conf")).unwrap();
+    next("3");
+    assert_eq!(entries(&fixture), ["ostree-1+2-1.conf", "ostree-2+3.conf"]);
+    // What a system does that has proven good.
+    fs::rename(entry("ostree-2+3.conf"), entry("ostree-2.conf")).unwrap();
+    order::change(&mut fixture.lock(), &Wish::MakeDefault(1)).unwrap();
+    assert_eq!(entries(&fixture), ["ostree-1.conf", "ostree-2+2-1.conf"]);
+    assert_eq!(fixture.open().deployments.len(), 2);
+    set("9");
+    fixture.write("usr/share/version", "4");
+    fixture.commit("4");
+    fixture.pull();
+    let refused = try_deploy(&fixture, &options()).unwrap_err().to_string();
+    assert!(
+        refused.contains("`sysroot.boot-counting-tries` cannot be 9"),
+        "{refused}"
+    );
+    set("0");
+    next("5");
+    assert_eq!(entries(&fixture), ["ostree-1.conf", "ostree-2.conf"]);
+}

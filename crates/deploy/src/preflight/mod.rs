@@ -14,6 +14,7 @@ mod tree;
 use ostler_format::{CommitId, StaterootName};
 use ostler_fs::{Dir, FileSystemKind, FsError};
 
+use crate::boot_settings::{BootSettings, BootSettingsError};
 use crate::deployment::Deployment;
 use crate::kernel::{CommitKernel, KernelError};
 use crate::lock::SysrootLock;
@@ -52,6 +53,9 @@ pub enum PreflightError {
     /// The boot order.
     #[error("{0}")]
     Plan(#[from] PlanError),
+    /// A setting of the boot entries.
+    #[error("{0}")]
+    Settings(#[from] BootSettingsError),
     /// `/boot` cannot hold the links that make a change one step.
     #[error("/boot is a FAT file system, which has no symbolic links")]
     FatBoot,
@@ -70,6 +74,7 @@ pub(crate) fn commit(
     wish: &Wish,
 ) -> Result<(), PreflightError> {
     let commit = request.commit;
+    BootSettings::read(lock.repo.config().file())?;
     let order = plan::plan(&lock.slots(), wish)?;
     let boot = lock.boot.as_ref().ok_or(PreflightError::NoBoot)?;
     if boot.file_system_kind()? == FileSystemKind::Fat {

@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use ostler_format::{Checksum, CommitId};
+use ostler_format::bls::Tries;
+use ostler_format::{Checksum, CommitId, EntryName};
 
 use crate::deployment::Deployment;
 use crate::lock::SysrootLock;
@@ -44,12 +45,30 @@ impl Versions {
     }
 }
 
+/// The counter in the name of a deployment's entry: the one that the boot loader has left there, or a new one where there was no entry.
+///
+/// An entry whose counter somebody took away has proven good, and gets no new one.
+pub(super) fn counter(deployment: &Deployment, tries_of_new: u32) -> Option<Tries> {
+    match (&deployment.entry_name, tries_of_new) {
+        (_, 0) => None,
+        (Some(name), _) => EntryName::parse(name)?.tries,
+        (None, left) => Some(Tries { left, done: None }),
+    }
+}
+
 /// Whether the boot loader can't tell the two apart but by where `ostree=` leads.
-pub(super) fn same_entry(now: &Deployment, next: &Deployment, versions: &Versions) -> bool {
+pub(super) fn same_entry(
+    now: &Deployment,
+    next: &Deployment,
+    versions: &Versions,
+    tries_of_new: u32,
+) -> bool {
+    let named = now.entry_name.as_deref().and_then(EntryName::parse);
     now.bootcsum == next.bootcsum
         && now.overlay_initrds == next.overlay_initrds
         && now.chosen_kargs() == next.chosen_kargs()
         && now.annotations() == next.annotations()
         && versions.of(now) == versions.of(next)
         && now.id.stateroot == next.id.stateroot
+        && named.and_then(|name| name.tries) == counter(next, tries_of_new)
 }

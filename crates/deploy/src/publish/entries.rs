@@ -12,7 +12,7 @@ use crate::layout;
 use crate::lock::SysrootLock;
 use crate::os_release;
 
-use super::compare::Versions;
+use super::compare::{Versions, counter};
 use super::entry::{self, Place};
 use super::{PublishError, kernels};
 
@@ -55,7 +55,8 @@ pub(super) fn write_entries(
                 deployment: Box::new(deployment.id.clone()),
                 source,
             })?;
-        let name = place.file_name(deployment, lock.settings.old_entry_names);
+        let tries = counter(deployment, boot_settings.tries);
+        let name = place.file_name(deployment, lock.settings.old_entry_names, tries);
         directory.write_atomic(name, entry.to_bytes(), 0o644, Durability::Cached)?;
         entries.push(entry);
     }

@@ -1,5 +1,6 @@
 //! The boot entry of a deployment, as a pure function.
 
+use ostler_format::bls::Tries;
 use ostler_format::kargs::KargsError;
 use ostler_format::{BootEntry, Bootlink, EntryName, Turn};
 
@@ -35,11 +36,19 @@ impl Place<'_> {
     }
 
     /// Returns the entry's file name.
-    pub(super) fn file_name(&self, deployment: &Deployment, old_names: bool) -> String {
+    pub(super) fn file_name(
+        &self,
+        deployment: &Deployment,
+        old_names: bool,
+        tries: Option<Tries>,
+    ) -> String {
         let number = u32::try_from(self.number()).unwrap_or(u32::MAX);
         let name = match old_names {
             true => EntryName::old(number, deployment.id.stateroot.clone()),
-            false => EntryName::new(number),
+            false => EntryName {
+                tries,
+                ..EntryName::new(number)
+            },
         };
         name.to_string()
     }

@@ -25,6 +25,7 @@ use ostler_format::{RefName, Turn};
 use ostler_fs::{Dir, Durability, FileSystemKind, FsError, Trusted};
 use ostler_store::{RefKey, StoreError, TransactionOptions};
 
+use crate::boot_settings::{BootSettings, BootSettingsError};
 use crate::cleanup;
 use crate::deployment::Deployment;
 use crate::kernel::KernelError;
@@ -66,6 +67,9 @@ pub enum PublishError {
         source: KargsError,
     },
     /// A setting of the boot entries.
+    #[error("{0}")]
+    Settings(#[from] BootSettingsError),
+    /// A setting of the boot loader.
     #[error("the repository's config: {0}")]
     Config(#[from] KeyFileError),
     /// The name of a boot loader in the settings.
@@ -141,11 +145,12 @@ pub fn publish(
         .cloned()
         .collect();
     let versions = Versions::read(lock, order.iter().chain(&now));
+    let tries = BootSettings::read(lock.repo.config().file())?.tries;
     let same_entries = now.len() == order.len()
         && now
             .iter()
             .zip(&order)
-            .all(|(now, next)| same_entry(now, next, &versions));
+            .all(|(now, next)| same_entry(now, next, &versions, tries));
     let unchanged = same_entries && now.iter().zip(&order).all(|(now, next)| now.id == next.id);
     if unchanged && !drops_staged {
         return Ok(None);
