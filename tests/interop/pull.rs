@@ -363,3 +363,49 @@ fn a_cache_of_summaries_is_shared() {
         assert_eq!(pulled.rev_parse("origin:os/stable"), next);
     }
 }
+
+#[test]
+fn a_program_reads_the_progress_line_by_line_and_the_rate_is_held() {
+    let ostler = Program::ostler();
+    let scratch = Scratch::new();
+    let (repo, ids) = published(&ostler, &scratch);
+    let server = Server::start(&ostler, repo.path());
+    let pulled = ostler.init_quick(&scratch.join("pulled"), "bare-user");
+    add_remote(&pulled, &server.url());
+    let bytes: u64 = walk_sizes(&repo.path().join("objects"));
+    // All three commits' objects are more than what one pull fetches: the pull takes less than two seconds of this.
+    let rate = (bytes / 2).to_string();
+    let lines = scratch.join("lines");
+    let mut command = std::process::Command::new("sh");
+    command.args([
+        "-c",
+        "exec \"$0\" pull --repo=\"$1\" --limit-rate=\"$2\" --progress-fd=3 origin os/stable 3>\"$3\"",
+    ]);
+    command.arg(ostler.path()).arg(pulled.path());
+    let started = std::time::Instant::now();
+    let output = command.arg(&rate).arg(&lines).output().unwrap();
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{stderr}");
+    assert_eq!(pulled.rev_parse("origin:os/stable"), ids[2]);
+    let text = fs::read_to_string(&lines).unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert!(lines.iter().all(|line| line["v"] == 1), "{text}");
+    let of = |event: &str| lines.iter().find(|line| line["event"] == event).unwrap();
+    assert_eq!(of("begin")["phase"], "pull");
+    assert_eq!(of("route")["way"], "objects");
+    let end = of("end");
+    let came = end["bytes"].as_u64().unwrap();
+    assert!(came > 0 && came < bytes, "{came} of {bytes}");
+    let least = came as f64 / (bytes / 2) as f64 - 0.3;
+    assert!(started.elapsed().as_secs_f64() > least, "{text}");
+    let stderr = pulled.fail("pull", ["--progress-fd=1000", "origin", "os/stable"]);
+    assert!(stderr.contains("descriptor 1000"), "{stderr}");
+}
+
+fn walk_sizes(path: &std::path::Path) -> u64 {
+    let files = walkdir::WalkDir::new(path).into_iter().map(Result::unwrap);
+    files.map(|entry| entry.metadata().unwrap().len()).sum()
+}

@@ -1,13 +1,15 @@
 //! What a verb is given besides its arguments.
 
+use std::cell::{Cell, RefCell};
 use std::sync::Arc;
 use std::time::Duration;
 
 use ostler_store::progress::Sink;
 
+use crate::grammar::LinkOptions;
 use crate::personality::Personality;
 use crate::printer::Printer;
-use crate::progress::Meter;
+use crate::progress::{Meter, ProgressOptions};
 
 /// The surroundings of one run.
 pub(crate) struct Context {
@@ -15,6 +17,9 @@ pub(crate) struct Context {
     pub(crate) personality: Personality,
     /// Where output goes.
     pub(crate) printer: Printer,
+    /// What takes the events of long work instead of the meter.
+    progress: RefCell<Option<Arc<dyn Sink>>>,
+    limit_rate: Cell<Option<u64>>,
 }
 
 impl Context {
@@ -23,16 +28,43 @@ impl Context {
         Self {
             personality,
             printer: Printer::new(),
+            progress: RefCell::new(None),
+            limit_rate: Cell::new(None),
         }
+    }
+
+    /// Shows the progress of this run as the options say.
+    ///
+    /// # Errors
+    /// A descriptor that cannot be written to.
+    pub(crate) fn show_progress(&self, options: &ProgressOptions) -> anyhow::Result<()> {
+        *self.progress.borrow_mut() = options.sink(self.printer.is_quiet())?;
+        Ok(())
+    }
+
+    /// Downloads at the rate that the options name, if they do.
+    pub(crate) fn use_link(&self, options: &LinkOptions) {
+        self.limit_rate.set(options.limit_rate);
+    }
+
+    /// The most bytes that are downloaded in a second, if this run was told.
+    pub(crate) fn limit_rate(&self) -> Option<u64> {
+        self.limit_rate.get()
     }
 
     /// Returns a receiver for the events of long work; it draws only on a terminal and only if the work takes a while.
     pub(crate) fn sink(&self) -> Arc<dyn Sink> {
-        Meter::for_stderr(&self.printer)
+        match &*self.progress.borrow() {
+            Some(sink) => Arc::clone(sink),
+            None => Meter::for_stderr(&self.printer),
+        }
     }
 
     /// As [`Context::sink`], with at least this time between two drawings.
     pub(crate) fn sink_every(&self, frame: Duration) -> Arc<dyn Sink> {
-        Meter::for_stderr_every(&self.printer, frame)
+        match &*self.progress.borrow() {
+            Some(sink) => Arc::clone(sink),
+            None => Meter::for_stderr_every(&self.printer, frame),
+        }
     }
 }

@@ -13,6 +13,7 @@
 //! | [`lock`] | open-file-description locks, as libostree takes them |
 //! | [`inode_flags`] | the immutable flag, fs-verity |
 //! | [`mount`] | mount table, bind, remount, private namespace, boot id |
+//! | `inherited` | [`inherited()`]: descriptors that the process was given by number |
 //! | `freeze` | writing a journal back before a boot loader reads |
 //!
 //! It is the only crate that calls the file system and the only one with unsafe code. Errors are [`FsError`]: operation, path, reason.
@@ -23,6 +24,7 @@ mod dir;
 mod error;
 pub mod file;
 mod freeze;
+mod inherited;
 pub mod inode_flags;
 pub mod lock;
 mod metadata;
@@ -36,6 +38,7 @@ pub mod xattr;
 
 pub use dir::{Access, Dir, Durability, Entries, EntryRef, HardLink};
 pub use error::{Context, FsError, Result};
+pub use inherited::inherited;
 pub use metadata::{FileType, Metadata, Timestamp};
 pub use name::{Name, Trusted};
 pub use space::{FileSystemKind, Space};

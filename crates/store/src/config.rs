@@ -7,7 +7,11 @@ use std::time::Duration;
 use ostler_format::keyfile::KeyFileError;
 use ostler_format::{CollectionId, KeyFile};
 
+use crate::amount::parse_amount;
 use crate::mode::RepoMode;
+
+/// How much is written before it is written out, where the config does not say.
+const FLUSH_EVERY_BYTES: u64 = 128 << 20;
 
 /// A `config` file that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -79,6 +83,12 @@ pub struct RepoConfig {
     pub min_free_space: MinFreeSpace,
     /// `core.tmp-expiry-secs`: how old a leftover in `tmp/` must be to be removed.
     pub tmp_expiry: Duration,
+    /// `core.limit-rate`: the most bytes that are downloaded in a second, where a remote has no limit of its own; 0 for no
+    /// limit.
+    pub limit_rate: Option<u64>,
+    /// `core.flush-every-size`: after how many bytes, synced in the background, objects are written out while more are
+    /// written (128M); 0 leaves all of it to the end.
+    pub flush_every_bytes: u64,
     /// `core.collection-id`.
     pub collection_id: Option<CollectionId>,
     /// `core.auto-update-summary` or its older name `commit-update-summary`.
@@ -158,6 +168,10 @@ impl RepoConfig {
             lock_timeout: lock_timeout(&core)?,
             min_free_space: min_free_space(&core)?,
             tmp_expiry: Duration::from_secs(core.unsigned("tmp-expiry-secs", 86_400)?),
+            limit_rate: core.amount("limit-rate", "core.limit-rate")?,
+            flush_every_bytes: core
+                .amount("flush-every-size", "core.flush-every-size")?
+                .unwrap_or(FLUSH_EVERY_BYTES),
             collection_id: collection_id(&core)?,
             auto_update_summary: core.boolean("auto-update-summary", false)?
                 || core.boolean("commit-update-summary", false)?,
@@ -197,6 +211,18 @@ impl Group<'_> {
 
     fn boolean(&self, key: &str, default: bool) -> Result<bool, ConfigError> {
         Ok(self.file.boolean(self.name, key)?.unwrap_or(default))
+    }
+
+    /// An amount of bytes; `name` is the key with its group.
+    fn amount(&self, key: &str, name: &'static str) -> Result<Option<u64>, ConfigError> {
+        let Some(text) = self.text(key)? else {
+            return Ok(None);
+        };
+        let reason = "it is a number of bytes, with K, M, G or T";
+        match parse_amount(&text) {
+            Some(bytes) => Ok(Some(bytes)),
+            None => Err(invalid(name, text, reason)),
+        }
     }
 
     fn unsigned(&self, key: &str, default: u64) -> Result<u64, ConfigError> {

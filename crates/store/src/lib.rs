@@ -22,9 +22,11 @@
 //! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
 //! | [`selinux`] | the labels that a tree's policy gives its files |
 //! | [`pack`] | the objects of commits in a few large files, for clients that know of them |
+//! | [`amount`] | amounts of bytes as a person writes them |
 //! | [`bindings`] | the refs that a commit says it is for |
 //! | [`progress`] | what long work says of itself |
 
+pub mod amount;
 pub mod bindings;
 pub mod changes;
 pub mod checkout;

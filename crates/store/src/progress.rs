@@ -23,6 +23,17 @@ pub enum Phase {
     Sync,
 }
 
+/// How objects come over the network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// As differences to what is here.
+    Deltas,
+    /// Many together, in parts of files.
+    Packs,
+    /// One by one.
+    Objects,
+}
+
 /// One thing that happened in long work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -57,6 +68,13 @@ pub enum Event {
     End {
         /// The phase.
         phase: Phase,
+    },
+    /// By which way objects will come, and why by this one; said once a pull, or again where the way changes.
+    Route {
+        /// The way.
+        way: Way,
+        /// Why, in words.
+        reason: String,
     },
     /// Something a person should know that is no error.
     Notice(String),

@@ -11,7 +11,7 @@ use std::ffi::OsString;
 use clap::error::ErrorKind;
 
 pub(crate) use expect::Expected;
-pub(crate) use options::{RepoOption, SysrootOption};
+pub(crate) use options::{LinkOptions, RepoOption, SysrootOption};
 pub(crate) use tree::{ALWAYS, Example, Group, Node, Section, Verb, VerbEntry, verb};
 
 use crate::context::Context;

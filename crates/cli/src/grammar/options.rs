@@ -24,6 +24,25 @@ pub(crate) struct SysrootOption {
     pub(crate) sysroot: Option<PathBuf>,
 }
 
+/// How much of the network is used.
+#[derive(clap::Args, Clone, Debug, Default)]
+pub(crate) struct LinkOptions {
+    /// Download at most RATE bytes a second, by all connections together; K, M and G are powers of 1024, 0 is no limit
+    /// (defaults to limit-rate of the remote, else of [core])
+    #[arg(
+        long,
+        value_name = "RATE",
+        value_parser = parse_rate,
+        help_heading = "Network"
+    )]
+    pub(crate) limit_rate: Option<u64>,
+}
+
+fn parse_rate(text: &str) -> Result<u64, String> {
+    let expected = || format!("`{text}` is no number of bytes, with K, M, G or T: 500K");
+    ostler_store::amount::parse_amount(text).ok_or_else(expected)
+}
+
 impl RepoOption {
     /// Returns the path that was given, else the default one: `.` if it holds a repository, `$OSTREE_REPO`, and the
     /// system's own.

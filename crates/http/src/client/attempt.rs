@@ -332,6 +332,7 @@ async fn stream(
         sink.chunk(&chunk)
             .map_err(|fault| refused(fault, partial))?;
         partial.have += len;
+        task.core.pace.take(len).await;
     }
     cut(partial).map_or(Ok(()), Err)
 }

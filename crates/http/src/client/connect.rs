@@ -15,6 +15,7 @@ use crate::client::cookies::parse_cookies;
 use crate::client::error::{FetchFault, SetupError};
 use crate::client::mirrors::shown;
 use crate::client::options::{ClientIdentity, FetcherOptions, Http2, ProxyChoice};
+use crate::client::pace;
 
 /// A body that is expected to be this long is fetched over a connection of its own: flow control halves what HTTP/2 moves.
 const LARGE_BYTES: u64 = 8 << 20;
@@ -45,6 +46,8 @@ struct Recipe {
     cookies: Option<Arc<Jar>>,
     http2: Http2,
     idle_connections: usize,
+    stream_window: u32,
+    connection_window: u32,
     connect_timeout: Duration,
     user_agent: String,
 }
@@ -81,6 +84,8 @@ impl Clients {
             cookies: options.cookies.as_deref().map(read_jar).transpose()?,
             http2: options.http2,
             idle_connections: limits.in_flight.max(1),
+            stream_window: pace::window(limits.bytes_per_second, STREAM_WINDOW),
+            connection_window: pace::window(limits.bytes_per_second, CONNECTION_WINDOW),
             connect_timeout: limits.idle_timeout,
             user_agent: match &options.user_agent {
                 Some(name) => name.clone(),
@@ -126,8 +131,8 @@ impl Recipe {
             .referer(false)
             .connect_timeout(self.connect_timeout)
             .pool_max_idle_per_host(self.idle_connections)
-            .http2_initial_stream_window_size(STREAM_WINDOW)
-            .http2_initial_connection_window_size(CONNECTION_WINDOW);
+            .http2_initial_stream_window_size(self.stream_window)
+            .http2_initial_connection_window_size(self.connection_window);
         if pool == Pool::TlsHttp1 || self.http2 == Http2::Refused {
             builder = builder.http1_only();
         }

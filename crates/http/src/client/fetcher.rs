@@ -12,6 +12,7 @@ use crate::client::credentials::Secrets;
 use crate::client::error::{FetchError, FetchFault, SetupError};
 use crate::client::mirrors::{Mirrors, shown};
 use crate::client::options::{FetcherOptions, Limits, RetryPolicy};
+use crate::client::pace::{self, Pace};
 use crate::client::request::{
     BodyStart, Conditional, Document, Fetched, Naming, Request, Sink, SinkFault,
 };
@@ -35,6 +36,7 @@ pub(crate) struct Core {
     pub(crate) limits: Limits,
     pub(crate) retry: RetryPolicy,
     pub(crate) counters: Tally,
+    pub(crate) pace: Pace,
     /// Places for bodies that have a connection of their own.
     pub(crate) large_bodies: Semaphore,
 }
@@ -79,13 +81,18 @@ impl Fetcher {
     pub fn new(options: &FetcherOptions) -> Result<Self, SetupError> {
         let cores = std::thread::available_parallelism().map_or(2, usize::from);
         let threads = options.worker_threads.unwrap_or(cores.max(2)).max(1);
+        let mut limits = options.limits.clone();
+        let rate = limits.bytes_per_second;
+        limits.in_flight = pace::in_flight(rate, limits.in_flight);
+        limits.in_flight_http2 = pace::in_flight(rate, limits.in_flight_http2);
         let core = Core {
             clients: Clients::new(options)?,
             secrets: Secrets::new(options)?,
-            limits: options.limits.clone(),
             retry: options.retry.clone(),
             counters: Tally::default(),
-            large_bodies: Semaphore::new(options.limits.in_flight.clamp(1, 64)),
+            pace: Pace::new(rate),
+            large_bodies: Semaphore::new(limits.in_flight.clamp(1, 64)),
+            limits,
         };
         let runtime = Builder::new_multi_thread()
             .worker_threads(threads)

@@ -12,6 +12,7 @@ mod attempt;
 mod connect;
 mod credentials;
 mod hop;
+mod pace;
 mod retry;
 mod transfer;
 mod watch;

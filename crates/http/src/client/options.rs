@@ -1,5 +1,6 @@
 //! How a [`Fetcher`](crate::Fetcher) connects, authenticates and gives up.
 
+use std::num::NonZeroU64;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -113,6 +114,9 @@ pub struct Limits {
     pub idle_timeout: Duration,
     /// The slowest average that is not a stall; 0 turns the average off, silence is still one.
     pub floor_bytes_per_second: u64,
+    /// The most bytes of bodies in a second, over all connections together; `None` for no limit. With a low one fewer
+    /// requests are in flight.
+    pub bytes_per_second: Option<NonZeroU64>,
 }
 
 impl Default for Limits {
@@ -122,6 +126,7 @@ impl Default for Limits {
             in_flight_http2: 128,
             idle_timeout: Duration::from_secs(30),
             floor_bytes_per_second: 1000,
+            bytes_per_second: None,
         }
     }
 }

@@ -28,7 +28,7 @@ use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::object::Imported;
-use crate::progress::Sink;
+use crate::progress::{Event, Sink, Way};
 use crate::transaction::Transaction;
 
 /// Requests that wait or run when no more content is asked for.
@@ -97,6 +97,7 @@ pub(crate) fn fetch(
         true => Packs::open(origin, &session.missing_commits()?)?,
         false => Packs::default(),
     };
+    tell_route(session, config, &packs, sink)?;
     thread::scope(|scope| {
         let caches = local_caches::open(scope, session, &on_import)?;
         let mut fetch = Fetch {
@@ -122,6 +123,30 @@ pub(crate) fn fetch(
         fetch.run()?;
         Ok(fetch.done)
     })
+}
+
+/// Tells by which way the commits that are not whole here come.
+fn tell_route(
+    session: &Session<'_>,
+    config: &OriginConfig,
+    packs: &Packs,
+    sink: &dyn Sink,
+) -> Result<(), PullError> {
+    if session.missing_commits()?.is_empty() {
+        return Ok(());
+    }
+    let (way, reason) = if !packs.is_empty() {
+        (Way::Packs, "the remote has packs of the commit")
+    } else if !config.packs {
+        (Way::Objects, "the remote says that it has no packs")
+    } else if !session.takes_packs() {
+        (Way::Objects, "packs are of no use for what is asked for")
+    } else {
+        (Way::Objects, "the remote has no pack of the commit")
+    };
+    let reason = reason.to_owned();
+    sink.event(Event::Route { way, reason });
+    Ok(())
 }
 
 pub(super) struct Fetch<'f, 'a, 'scope> {
@@ -172,6 +197,8 @@ impl Fetch<'_, '_, '_> {
                 }
             }
             if !more && self.outstanding == 0 {
+                let bytes = self.origin.fetcher.counters().bytes;
+                self.progress.tell_all(self.session, bytes);
                 return Ok(());
             }
             if !more && let Ok(message) = self.receiver.recv_timeout(TICK) {

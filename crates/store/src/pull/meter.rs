@@ -39,9 +39,13 @@ impl<'f> Progress<'f> {
 
     /// Tells what has changed, if it is time.
     pub(crate) fn tell(&mut self, session: &Session<'_>, bytes: u64) {
-        if self.told.elapsed() < TICK {
-            return;
+        if self.told.elapsed() >= TICK {
+            self.tell_all(session, bytes);
         }
+    }
+
+    /// Tells what has changed.
+    pub(crate) fn tell_all(&mut self, session: &Session<'_>, bytes: u64) {
         self.told = Instant::now();
         let total = (session.plan.named(), session.download_bytes());
         if total != self.total {

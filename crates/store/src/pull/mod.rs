@@ -52,7 +52,7 @@ pub use remote_refs::{RemoteSummary, remote_ref, remote_summary};
 pub use session::VerifiedCommit;
 pub(crate) use summary_cache::forget_strangers;
 
-use crate::progress::{Event, Phase, Sink};
+use crate::progress::{Event, Phase, Sink, Way};
 use crate::reachable::Depth;
 use crate::refs::RefKey;
 use crate::remote::Remote;
@@ -281,6 +281,12 @@ fn pull_http(
     }
     if options.dry_run {
         return Ok(dry_run(deltas, started));
+    }
+    if deltas.parts > 0 {
+        sink.event(Event::Route {
+            way: Way::Deltas,
+            reason: "a static delta leads to the commit".to_owned(),
+        });
     }
     let by_deltas = transaction.stats();
     let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;

@@ -97,6 +97,8 @@ pub struct NetworkOptions {
     pub idle_timeout: Duration,
     /// Bytes in a second, on average over `idle_timeout`, below which a server counts as nearly silent; 0 for none.
     pub floor_bytes_per_second: u64,
+    /// The most bytes of bodies in a second; 0 for no limit, `None` follows the remote's `limit-rate`, else the repository's.
+    pub limit_rate: Option<u64>,
     /// Requests that are under way at once, whatever the protocol; `None` is 8 over HTTP/1.1 and 128 over HTTP/2.
     pub max_requests: Option<NonZeroUsize>,
     /// A netrc file, which has users and passwords by host.
@@ -114,6 +116,7 @@ impl Default for NetworkOptions {
             retries: 5,
             idle_timeout: Duration::from_secs(30),
             floor_bytes_per_second: 1000,
+            limit_rate: None,
             max_requests: None,
             netrc: None,
             summary_cache: SummaryCache::InRepo,

@@ -1,5 +1,6 @@
 //! A remote that is reached over HTTP: its mirrors, and the small files that say what it has.
 
+use std::num::NonZeroU64;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
@@ -267,6 +268,9 @@ fn fetcher_options(
     options.retry.retries = network.retries;
     options.limits.idle_timeout = network.idle_timeout;
     options.limits.floor_bytes_per_second = network.floor_bytes_per_second;
+    let rate = network.limit_rate.or(remote.limit_rate);
+    let rate = rate.or(repo.config().limit_rate);
+    options.limits.bytes_per_second = rate.and_then(NonZeroU64::new);
     if let Some(limit) = network.max_requests {
         options.limits.in_flight = limit.get();
         options.limits.in_flight_http2 = limit.get();

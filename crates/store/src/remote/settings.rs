@@ -8,6 +8,7 @@ use ostler_format::KeyFile;
 use ostler_format::keyfile::KeyFileError;
 
 use super::RemoteError;
+use crate::amount::parse_amount;
 
 /// Where a remote is configured.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,6 +72,8 @@ pub struct Remote {
     pub bearer_token_path: Option<PathBuf>,
     /// `http2`, true unless said otherwise.
     pub http2: bool,
+    /// `limit-rate`: the most bytes that are downloaded in a second; 0 for no limit.
+    pub limit_rate: Option<u64>,
     /// `custom-backend`: the other program that fetches this remote's content.
     pub custom_backend: Option<String>,
     /// `collection-id`.
@@ -162,12 +165,30 @@ impl Remote {
             tls_ca_path: path("tls-ca-path")?,
             bearer_token_path: path("bearer-token-path")?,
             http2: flag("http2", true)?,
+            limit_rate: amount(file, &group, "limit-rate").map_err(syntax)?,
             custom_backend: text("custom-backend")?,
             collection_id: text("collection-id")?.filter(|id| !id.is_empty()),
             unconfigured_state: text("unconfigured-state")?,
             name: name.to_owned(),
             place,
         })
+    }
+}
+
+/// Reads an amount of bytes.
+fn amount(file: &KeyFile, group: &str, key: &str) -> Result<Option<u64>, KeyFileError> {
+    let text = file.string(group, key)?.filter(|text| !text.is_empty());
+    let Some(value) = text else {
+        return Ok(None);
+    };
+    match parse_amount(&value) {
+        Some(bytes) => Ok(Some(bytes)),
+        None => Err(KeyFileError::Value {
+            group: group.to_owned(),
+            key: key.to_owned(),
+            value,
+            expected: "a number of bytes, with K, M, G or T",
+        }),
     }
 }
 

@@ -7,16 +7,14 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Sender, bounded};
 use ostler_fs::{Dir, FsError};
 
-/// How much is gathered before it is written out.
-const BATCH_BYTES: u64 = 128 << 20;
-
-/// Syncs the file system in the background each time [`BATCH_BYTES`] more have been written.
+/// Syncs the file system in the background each time `batch_bytes` more have been written.
 ///
 /// It promises nothing: the transaction still syncs at its end. An error of the background is that of the transaction, as
 /// the kernel tells it only once.
 #[derive(Debug)]
 pub(super) struct Flusher {
-    enabled: bool,
+    /// 0 if nothing is synced before the end.
+    batch_bytes: u64,
     unsynced: AtomicU64,
     thread: Mutex<Option<Running>>,
 }
@@ -28,10 +26,10 @@ struct Running {
 }
 
 impl Flusher {
-    /// Without `enabled` nothing is ever synced.
-    pub(super) fn new(enabled: bool) -> Self {
+    /// Without `enabled`, or with batches of no bytes, nothing is ever synced.
+    pub(super) fn new(enabled: bool, batch_bytes: u64) -> Self {
         Self {
-            enabled,
+            batch_bytes: if enabled { batch_bytes } else { 0 },
             unsynced: AtomicU64::new(0),
             thread: Mutex::new(None),
         }
@@ -39,11 +37,11 @@ impl Flusher {
 
     /// Notes that `bytes` were written somewhere below `dir`.
     pub(super) fn wrote(&self, bytes: u64, dir: &Dir) {
-        if !self.enabled {
+        if self.batch_bytes == 0 {
             return;
         }
         let before = self.unsynced.fetch_add(bytes, Ordering::Relaxed);
-        if before + bytes < BATCH_BYTES {
+        if before + bytes < self.batch_bytes {
             return;
         }
         self.unsynced.store(0, Ordering::Relaxed);

@@ -108,7 +108,10 @@ impl Repo {
             staging: Arc::new(staging),
             space: Arc::new(space),
             counters: Arc::default(),
-            flusher: Arc::new(Flusher::new(fsync && !per_object)),
+            flusher: Arc::new(Flusher::new(
+                fsync && !per_object,
+                self.config().flush_every_bytes,
+            )),
             mode: self.mode(),
             fsverity: self.config().fsverity,
             zlib_level: self.config().zlib_level,

@@ -14,6 +14,7 @@ use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, SysrootOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::usage;
 
 /// Options of `admin deploy`.
@@ -21,6 +22,8 @@ use crate::report::usage;
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Deploy in this stateroot (defaults to the booted one)
     #[arg(long = "stateroot", visible_alias = "os", value_name = "STATEROOT")]
     pub(crate) stateroot: Option<String>,
@@ -97,6 +100,7 @@ impl Verb for Deploy {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         self.check()?;
         let options = self.options()?;
         let mut lock = system::lock(context, &self.sysroot)?;

@@ -11,13 +11,18 @@ use crate::command::host::fetch::Puller;
 use crate::command::host::reboot;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{LinkOptions, SysrootOption, Verb};
+use crate::progress::ProgressOptions;
 
 /// Options of `admin switch`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Switch {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Switch this stateroot (defaults to the booted one)
     #[arg(long = "stateroot", visible_alias = "os", value_name = "STATEROOT")]
     pub(crate) stateroot: Option<String>,
@@ -35,6 +40,8 @@ impl Verb for Switch {
     const OPERANDS: &'static str = "REFSPEC";
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.use_link(&self.link);
+        context.show_progress(&self.progress)?;
         let mut lock = system::lock(context, &self.sysroot)?;
         let stateroot = system::stateroot(self.stateroot.as_deref())?;
         let options = UpgradeOptions {

@@ -10,13 +10,18 @@ use crate::command::host::fetch::Puller;
 use crate::command::host::reboot;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{LinkOptions, SysrootOption, Verb};
+use crate::progress::ProgressOptions;
 
 /// Options of `admin upgrade`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Upgrade {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Upgrade this stateroot (defaults to the booted one)
     #[arg(long = "stateroot", visible_alias = "os", value_name = "STATEROOT")]
     pub(crate) stateroot: Option<String>,
@@ -45,6 +50,8 @@ impl Verb for Upgrade {
     const ABOUT: &'static str = "Deploy the newest commit of the origin, if there is one";
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.use_link(&self.link);
+        context.show_progress(&self.progress)?;
         let mut lock = system::lock(context, &self.sysroot)?;
         let options = self.options(&lock)?;
         let sink = context.sink();

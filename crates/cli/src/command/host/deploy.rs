@@ -10,13 +10,15 @@ use super::{history, preview};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{Example, Verb};
+use crate::grammar::{Example, LinkOptions, Verb};
 
 /// Options of `deploy`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Deploy {
     #[command(flatten)]
     pub(crate) host: HostOptions,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
     /// Look what would change, change nothing
     #[arg(long)]
     pub(crate) preview: bool,
@@ -51,6 +53,8 @@ impl Verb for Deploy {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.printer.set_quiet(self.host.quiet);
+        context.use_link(&self.link);
+        context.show_progress(&self.host.progress)?;
         let steps = change::steps(self.cache_only, self.download_only);
         let target = Target::Commit(self.commit(context, steps)?);
         if self.preview {

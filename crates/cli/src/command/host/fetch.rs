@@ -20,6 +20,7 @@ use crate::version;
 pub(crate) struct Puller {
     sink: Arc<dyn Sink>,
     user_agent: String,
+    limit_rate: Option<u64>,
 }
 
 impl Puller {
@@ -28,6 +29,7 @@ impl Puller {
         Self {
             sink: context.sink(),
             user_agent: version::user_agent(context.personality, None),
+            limit_rate: context.limit_rate(),
         }
     }
 
@@ -64,6 +66,7 @@ impl Puller {
         NetworkOptions {
             user_agent: Some(self.user_agent.clone()),
             netrc: netrc(),
+            limit_rate: self.limit_rate,
             ..NetworkOptions::default()
         }
     }

@@ -64,6 +64,7 @@ impl Verb for Kargs {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.printer.set_quiet(self.host.quiet);
+        context.show_progress(&self.host.progress)?;
         if !self.changes() {
             let sysroot = system::open(&self.host.sysroot)?;
             let base = &sysroot.at(self.deploy_index.unwrap_or(0))?.entry.options;

@@ -1,6 +1,7 @@
 //! Options that several host verbs share.
 
 use crate::grammar::SysrootOption;
+use crate::progress::ProgressOptions;
 
 /// Which system, which stateroot, and what follows.
 #[derive(clap::Args, Clone, Debug)]
@@ -19,4 +20,6 @@ pub(crate) struct HostOptions {
     /// Print errors alone
     #[arg(short, long)]
     pub(crate) quiet: bool,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
 }

@@ -8,13 +8,15 @@ use super::options::HostOptions;
 use crate::command::admin::{switch, system};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{Example, Verb};
+use crate::grammar::{Example, LinkOptions, Verb};
 
 /// Options of `rebase`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Rebase {
     #[command(flatten)]
     pub(crate) host: HostOptions,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
     /// Ref to follow, in place of REFSPEC
     #[arg(short, long, value_name = "BRANCH")]
     pub(crate) branch: Option<String>,
@@ -52,6 +54,8 @@ impl Verb for Rebase {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.printer.set_quiet(self.host.quiet);
+        context.use_link(&self.link);
+        context.show_progress(&self.host.progress)?;
         let text = match (&self.refspec, &self.remote, &self.branch) {
             (Some(refspec), None, None) => refspec.clone(),
             (None, Some(remote), None) => format!("{remote}:"),

@@ -7,13 +7,15 @@ use super::options::HostOptions;
 use super::preview;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{Example, Verb};
+use crate::grammar::{Example, LinkOptions, Verb};
 
 /// Options of `upgrade`.
 #[derive(clap::Args, Clone, Debug)]
 pub(crate) struct Upgrade {
     #[command(flatten)]
     pub(crate) host: HostOptions,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
     /// Look whether there is something newer, change nothing (exit code 77 if there is not)
     #[arg(long)]
     pub(crate) check: bool,
@@ -51,6 +53,8 @@ impl Verb for Upgrade {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.printer.set_quiet(self.host.quiet);
+        context.use_link(&self.link);
+        context.show_progress(&self.host.progress)?;
         if self.check || self.preview {
             return preview::print(context, &self.host, &Target::Newest);
         }

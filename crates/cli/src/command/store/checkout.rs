@@ -17,6 +17,7 @@ use crate::command::values::parse_boolean;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 
 /// The longest list of checkouts, or of paths to leave out, that is read.
 const MAX_LIST: u64 = 64 << 20;
@@ -26,6 +27,8 @@ const MAX_LIST: u64 = 64 << 20;
 pub(crate) struct Checkout {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Leave owners and extended attributes as the file system makes them
     #[arg(short = 'U', long)]
     pub(crate) user_mode: bool,
@@ -132,6 +135,7 @@ impl Verb for Checkout {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
         if self.composefs || self.composefs_noverity {
             return self.write_image(context, &repo);

@@ -21,6 +21,7 @@ use crate::command::values::parse_boolean;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::{self, WithHint as _};
 use crate::text::date;
 
@@ -32,6 +33,8 @@ const MAX_FILE: u64 = 16 << 20;
 pub(crate) struct Commit {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Parent commit, or "none" (defaults to what the branch points to)
     #[arg(long, value_name = "COMMIT")]
     pub(crate) parent: Option<String>,
@@ -204,6 +207,7 @@ impl Verb for Commit {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
         let request = self.request(&repo)?;
         let sink = context.sink();

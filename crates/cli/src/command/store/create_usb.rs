@@ -8,6 +8,7 @@ use crate::command::values::parse_collection_refs;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::usage;
 
 /// Options of `create-usb`.
@@ -15,6 +16,8 @@ use crate::report::usage;
 pub(crate) struct CreateUsb {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Leave durability to the system
     #[arg(long)]
     pub(crate) disable_fsync: bool,
@@ -42,6 +45,7 @@ impl Verb for CreateUsb {
     }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let Some(mount) = &self.mount_path else {
             return Err(usage("A MOUNT-PATH must be specified"));
         };

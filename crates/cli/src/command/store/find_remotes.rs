@@ -11,7 +11,8 @@ use ostler_store::{CollectionRef, Repo};
 use crate::command::values::{parse_collection_refs, summary_cache};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{Example, RepoOption, Verb};
+use crate::grammar::{Example, LinkOptions, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::hinted;
 use crate::version;
 
@@ -20,6 +21,10 @@ use crate::version;
 pub(crate) struct FindRemotes {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Keep the cache of summaries in this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) cache_dir: Option<PathBuf>,
@@ -56,12 +61,15 @@ impl Verb for FindRemotes {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.use_link(&self.link);
+        context.show_progress(&self.progress)?;
         let wanted = parse_collection_refs(&self.refs)?;
         let repo = self.repo.open(context)?;
         let finders = self.finders(context, &repo)?;
         let network = NetworkOptions {
             user_agent: Some(version::user_agent(context.personality, None)),
             summary_cache: summary_cache(self.cache_dir.as_deref()),
+            limit_rate: self.link.limit_rate,
             ..NetworkOptions::default()
         };
         let found = finder::find_remotes(&repo, &wanted, &finders, &network)?;

@@ -13,6 +13,7 @@ use super::fsck_sources::{self, Deployments};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::hinted;
 
 /// Options of `fsck`.
@@ -20,6 +21,8 @@ use crate::report::hinted;
 pub(crate) struct Fsck {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Write tombstones for missing commits
     #[arg(long)]
     pub(crate) add_tombstones: bool,
@@ -68,6 +71,7 @@ impl Verb for Fsck {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let mut repo = self.repo.open(context)?;
         let deployments = fsck_sources::deployments(context, &repo);
         let sources = self.sources(context, &repo, &deployments)?;

@@ -15,6 +15,7 @@ use crate::command::values::parse_branch_depth;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::usage;
 
 /// Options of `prune`.
@@ -22,6 +23,8 @@ use crate::report::usage;
 pub(crate) struct Prune {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Delete nothing, only count
     #[arg(long)]
     pub(crate) no_prune: bool,
@@ -66,6 +69,7 @@ impl Verb for Prune {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let mut repo = self.repo.open(context)?;
         if self.no_prune && !self.delete_commit.is_empty() {
             return Err(usage("Cannot specify both --delete-commit and --no-prune"));

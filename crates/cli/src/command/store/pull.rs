@@ -14,7 +14,8 @@ use ostler_store::reachable::Depth;
 use crate::command::values::{delta_use, netrc, parse_key_value, summary_cache};
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{Example, RepoOption, Verb};
+use crate::grammar::{Example, LinkOptions, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::{hinted, usage};
 use crate::{text, version};
 
@@ -23,6 +24,10 @@ use crate::{text, version};
 pub(crate) struct Pull {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) link: LinkOptions,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Fetch the commit objects alone
     #[arg(long, help_heading = "What to fetch")]
     pub(crate) commit_metadata_only: bool,
@@ -146,9 +151,15 @@ impl Verb for Pull {
             call: "pull --repo=mirror --mirror --depth=-1 origin",
             says: "all refs with their history, named as the remote names them",
         },
+        Example {
+            call: "pull --repo=repo --limit-rate=500K --progress=json origin os/stable",
+            says: "leave most of the link to others, and tell a program how far it is",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.use_link(&self.link);
+        context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
         if self.dry_run && !self.require_static_deltas {
             return Err(hinted(
@@ -261,6 +272,7 @@ impl Pull {
             },
             idle_timeout: Duration::from_secs(self.low_speed_time_seconds.get().into()),
             floor_bytes_per_second: self.low_speed_limit_bytes,
+            limit_rate: self.link.limit_rate,
             max_requests: self.max_outstanding_fetcher_requests,
             netrc: netrc(),
             summary_cache: summary_cache(self.cache_dir.as_deref()),

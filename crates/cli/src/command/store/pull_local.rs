@@ -15,6 +15,7 @@ use crate::command::values::delta_use;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::text;
 
 /// Options of `pull-local`.
@@ -22,6 +23,8 @@ use crate::text;
 pub(crate) struct PullLocal {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Fetch the commit objects alone
     #[arg(long)]
     pub(crate) commit_metadata_only: bool,
@@ -94,6 +97,7 @@ impl Verb for PullLocal {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
         let source = Repo::open(&self.source).context("opening repo")?;
         let remote = self.remote.as_deref().map(RemoteName::new).transpose()?;

@@ -55,6 +55,11 @@ impl Packs {
         Ok(packs)
     }
 
+    /// Whether the remote has packs of none of the commits.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.indexes.is_empty()
+    }
+
     /// Takes the index of a commit that has been accepted, and returns what is to be asked for to have its metadata.
     pub(crate) fn accept(
         &mut self,

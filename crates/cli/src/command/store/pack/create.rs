@@ -5,6 +5,7 @@ use ostler_store::pack::{self, CreateOptions, Created, DEFAULT_LEVEL, LEVELS};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::text::size;
 
 /// Options of `pack create`.
@@ -12,6 +13,8 @@ use crate::text::size;
 pub(crate) struct Create {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// How hard to compress, 1 to 19: higher is smaller and slower, for clients it makes no difference
     #[arg(
         long,
@@ -48,6 +51,7 @@ impl Verb for Create {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let mut repo = self.repo.open(context)?;
         let options = CreateOptions {
             level: self.level,

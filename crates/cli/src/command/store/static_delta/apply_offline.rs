@@ -9,6 +9,7 @@ use super::VerifyingOptions;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::usage;
 
 /// Options of `static-delta apply-offline`.
@@ -16,6 +17,8 @@ use crate::report::usage;
 pub(crate) struct ApplyOffline {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     #[command(flatten)]
     verifying: VerifyingOptions,
     /// Folder of the delta's files, or the file of its superblock
@@ -42,6 +45,7 @@ impl Verb for ApplyOffline {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let path = self.path.as_ref();
         let path = path.ok_or_else(|| usage("PATH must be specified"))?;
         let repo = self.repo.open(context)?;

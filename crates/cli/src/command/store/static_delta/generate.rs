@@ -13,6 +13,7 @@ use crate::command::signing::secret_keys;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::progress::ProgressOptions;
 use crate::report::{hinted, usage};
 use crate::text::size;
 
@@ -24,6 +25,8 @@ const MEGABYTE: u64 = 1 << 20;
 pub(crate) struct Generate {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
+    #[command(flatten)]
+    pub(crate) progress: ProgressOptions,
     /// Commit that the delta leads from (defaults to the parent)
     #[arg(long, value_name = "REV")]
     pub(crate) from: Option<String>,
@@ -120,6 +123,7 @@ impl Verb for Generate {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
         let to = self.to.as_ref().or(self.rev.as_ref());
         let to = to.ok_or_else(|| usage("TO revision must be specified"))?;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use indicatif::{
     HumanBytes, HumanCount, HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle,
 };
-use ostler_store::progress::{Event, Phase, Silent, Sink};
+use ostler_store::progress::{Event, Phase, Silent, Sink, Way};
 
 use crate::printer::Printer;
 
@@ -25,6 +25,8 @@ pub(crate) struct Meter {
     /// The least time between two drawings.
     frame: Duration,
     running: Mutex<Option<Running>>,
+    /// By which way objects come, once that is known.
+    way: Mutex<Option<Way>>,
 }
 
 /// The phase that is being drawn.
@@ -46,9 +48,7 @@ impl Meter {
     pub(crate) fn for_stderr_every(printer: &Printer, frame: Duration) -> Arc<dyn Sink> {
         use std::io::IsTerminal;
         if printer.is_quiet() || !std::io::stderr().is_terminal() {
-            return Arc::new(Notices {
-                quiet: printer.is_quiet(),
-            });
+            return notices(printer.is_quiet());
         }
         Arc::new(Self {
             objects: AtomicU64::new(0),
@@ -57,6 +57,7 @@ impl Meter {
             created: Instant::now(),
             frame,
             running: Mutex::new(None),
+            way: Mutex::new(None),
         })
     }
 
@@ -110,7 +111,13 @@ impl Meter {
             total_objects: running.total_objects,
             total_bytes: running.total_bytes,
         };
-        running.bar.set_message(tally.describe(elapsed));
+        let mut message = tally.describe(elapsed);
+        if running.phase == Phase::Pull
+            && let Some(way) = *self.way.lock().unwrap_or_else(PoisonError::into_inner)
+        {
+            message.push_str(by(way));
+        }
+        running.bar.set_message(message);
         running.bar.tick();
     }
 
@@ -151,6 +158,9 @@ impl Sink for Meter {
                     running.bar.finish_and_clear();
                 }
             }
+            Event::Route { way, .. } => {
+                *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+            }
             Event::Notice(text) => match self.lock().as_ref() {
                 Some(running) => running.bar.suspend(|| eprintln!("{text}")),
                 None => eprintln!("{text}"),
@@ -165,6 +175,11 @@ impl Drop for Meter {
             running.bar.finish_and_clear();
         }
     }
+}
+
+/// A sink that draws nothing.
+pub(super) fn notices(quiet: bool) -> Arc<dyn Sink> {
+    Arc::new(Notices { quiet })
 }
 
 /// Where there is no terminal: no drawing, but what a person should know.
@@ -222,6 +237,14 @@ impl Tally {
         }
         let seconds = elapsed.as_secs_f64() / done as f64 * (total - done) as f64;
         Duration::try_from_secs_f64(seconds).ok()
+    }
+}
+
+fn by(way: Way) -> &'static str {
+    match way {
+        Way::Deltas => ", after static deltas",
+        Way::Packs => ", by packs",
+        Way::Objects => ", object by object",
     }
 }
 
