@@ -67,6 +67,11 @@ fn help_of_every_verb() {
     }
     assert!(texts.len() > 20, "verbs were found in the help text");
     for (title, text) in texts {
+        let is_group = text.contains("Commands:\n") || text.contains("VERB --help");
+        assert!(
+            is_group || text.contains("\nExamples:\n"),
+            "{title} has an example"
+        );
         insta::assert_snapshot!(title.replace(' ', "-"), text);
     }
 }

@@ -5,7 +5,7 @@ use ostler_deploy::cleanup;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin cleanup`.
 #[derive(clap::Args, Clone, Debug)]
@@ -17,6 +17,10 @@ pub(crate) struct Cleanup {
 impl Verb for Cleanup {
     const NAME: &'static str = "cleanup";
     const ABOUT: &'static str = "Delete what no deployment and no ref needs";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin cleanup",
+        says: "remove trees and kernels that no deployment needs, and objects that no ref needs",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let lock = system::lock(context, &self.sysroot)?;

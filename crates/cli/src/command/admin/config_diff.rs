@@ -6,7 +6,7 @@ use ostler_deploy::etc_merge;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin config-diff`.
 #[derive(clap::Args, Clone, Debug)]
@@ -21,6 +21,10 @@ pub(crate) struct ConfigDiff {
 impl Verb for ConfigDiff {
     const NAME: &'static str = "config-diff";
     const ABOUT: &'static str = "List what was changed in /etc against the default";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin config-diff --os=os",
+        says: "what was changed in /etc: M modified, A added, D removed",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let sysroot = system::open(&self.sysroot)?;

@@ -5,7 +5,7 @@ use ostler_deploy::staged;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin finalize-staged`.
 #[derive(clap::Args, Clone, Debug)]
@@ -17,6 +17,10 @@ pub(crate) struct FinalizeStaged {
 impl Verb for FinalizeStaged {
     const NAME: &'static str = "finalize-staged";
     const ABOUT: &'static str = "Finish the staged deployment; run by the system as it stops";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin finalize-staged",
+        says: "what the unit of the shutdown calls: the staged deployment becomes the next boot",
+    }];
     const HIDDEN: bool = true;
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {

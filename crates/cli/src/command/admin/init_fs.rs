@@ -6,7 +6,7 @@ use ostler_deploy::stateroot::{self, Epoch};
 
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin init-fs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -28,6 +28,10 @@ impl Verb for InitFs {
     const NAME: &'static str = "init-fs";
     const ABOUT: &'static str = "Initialize a root file system";
     const OPERANDS: &'static str = "PATH";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin init-fs --modern /mnt",
+        says: "/boot and /ostree/repo on a file system that is to become a host's root",
+    }];
 
     fn run(self, _context: &Context) -> anyhow::Result<Exit> {
         let epoch = self.epoch.unwrap_or(u8::from(self.modern));

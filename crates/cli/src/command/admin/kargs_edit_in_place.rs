@@ -5,7 +5,7 @@ use ostler_deploy::kargs;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin kargs edit-in-place`.
 #[derive(clap::Args, Clone, Debug)]
@@ -21,6 +21,10 @@ impl Verb for EditInPlace {
     const NAME: &'static str = "edit-in-place";
     const ABOUT: &'static str =
         "Change the kernel arguments of all deployments in their boot entries";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin kargs edit-in-place --append-if-missing=nosmt",
+        says: "add an argument to all boot entries, without a new deployment",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;

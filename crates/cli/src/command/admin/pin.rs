@@ -6,7 +6,7 @@ use ostler_deploy::origin_file::{self, Pin as Wanted};
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin pin`.
 #[derive(clap::Args, Clone, Debug)]
@@ -25,6 +25,16 @@ impl Verb for Pin {
     const NAME: &'static str = "pin";
     const ABOUT: &'static str = "Keep deployments from being cleaned up";
     const OPERANDS: &'static str = "INDEX...";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "admin pin 0",
+            says: "keep the first deployment whatever comes",
+        },
+        Example {
+            call: "admin pin --unpin 0",
+            says: "let it go like any other",
+        },
+    ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;

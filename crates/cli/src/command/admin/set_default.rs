@@ -6,7 +6,7 @@ use ostler_deploy::plan::Wish;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin set-default`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,6 +22,10 @@ impl Verb for SetDefault {
     const NAME: &'static str = "set-default";
     const ABOUT: &'static str = "Make deployment INDEX the one that boots next";
     const OPERANDS: &'static str = "INDEX";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin set-default 1",
+        says: "boot the second deployment next",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;

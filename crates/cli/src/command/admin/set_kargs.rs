@@ -5,7 +5,7 @@ use ostler_deploy::kargs::{self, Base, KargsWish};
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin instutil set-kargs`.
 #[derive(clap::Args, Clone, Debug)]
@@ -33,6 +33,10 @@ impl Verb for SetKargs {
     const NAME: &'static str = "set-kargs";
     const ABOUT: &'static str = "Set the kernel arguments of the first deployment";
     const OPERANDS: &'static str = "ARGS";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin instutil set-kargs --sysroot=/mnt root=LABEL=root quiet",
+        says: "kernel arguments of a system that is being installed",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;

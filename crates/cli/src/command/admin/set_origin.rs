@@ -10,7 +10,7 @@ use super::system;
 use crate::command::values::parse_key_value;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin set-origin`.
 #[derive(clap::Args, Clone, Debug)]
@@ -38,6 +38,10 @@ impl Verb for SetOrigin {
     const NAME: &'static str = "set-origin";
     const ABOUT: &'static str = "Change what a deployment follows, and add the remote";
     const OPERANDS: &'static str = "REMOTENAME URL [BRANCH]";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin set-origin origin http://server:8080 os/stable",
+        says: "say where the booted deployment's upgrades come from",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;

@@ -6,7 +6,7 @@ use ostler_format::StaterootName;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin stateroot-init`.
 #[derive(clap::Args, Clone, Debug)]
@@ -23,6 +23,10 @@ impl Verb for StaterootInit {
     const ALIASES: &'static [&'static str] = &["os-init"];
     const ABOUT: &'static str = "Initialize an empty stateroot";
     const OPERANDS: &'static str = "STATEROOT";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin stateroot-init --sysroot=/mnt os",
+        says: "a place for the deployments of an operating system, and its /var",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let name = StaterootName::new(self.stateroot)?;

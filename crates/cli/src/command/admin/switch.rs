@@ -11,7 +11,7 @@ use crate::command::host::fetch::Puller;
 use crate::command::host::reboot;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{LinkOptions, SysrootOption, Verb};
+use crate::grammar::{Example, LinkOptions, SysrootOption, Verb};
 use crate::progress::ProgressOptions;
 
 /// Options of `admin switch`.
@@ -38,6 +38,10 @@ impl Verb for Switch {
     const NAME: &'static str = "switch";
     const ABOUT: &'static str = "Follow another ref, and deploy its newest commit";
     const OPERANDS: &'static str = "REFSPEC";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin switch os/testing",
+        says: "deploy another branch of the same remote, and follow it from now on",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.use_link(&self.link);

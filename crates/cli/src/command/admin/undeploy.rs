@@ -6,7 +6,7 @@ use ostler_deploy::plan::Wish;
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 
 /// Options of `admin undeploy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,6 +22,10 @@ impl Verb for Undeploy {
     const NAME: &'static str = "undeploy";
     const ABOUT: &'static str = "Delete deployment INDEX";
     const OPERANDS: &'static str = "INDEX";
+    const EXAMPLES: &'static [Example] = &[Example {
+        call: "admin undeploy 1",
+        says: "give up the second deployment that `ostler status` lists, and free what only it needs",
+    }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;

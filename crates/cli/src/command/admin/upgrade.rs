@@ -10,7 +10,7 @@ use crate::command::host::fetch::Puller;
 use crate::command::host::reboot;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{LinkOptions, SysrootOption, Verb};
+use crate::grammar::{Example, LinkOptions, SysrootOption, Verb};
 use crate::progress::ProgressOptions;
 
 /// Options of `admin upgrade`.
@@ -48,6 +48,16 @@ pub(crate) struct Upgrade {
 impl Verb for Upgrade {
     const NAME: &'static str = "upgrade";
     const ABOUT: &'static str = "Deploy the newest commit of the origin, if there is one";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "admin upgrade",
+            says: "pull the branch that the deployment follows, and deploy it",
+        },
+        Example {
+            call: "admin upgrade --pull-only",
+            says: "fetch now, `ostler admin upgrade --deploy-only` later",
+        },
+    ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.use_link(&self.link);

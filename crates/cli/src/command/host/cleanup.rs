@@ -6,7 +6,7 @@ use ostler_deploy::{cleanup, order};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::grammar::{SysrootOption, Verb};
+use crate::grammar::{Example, SysrootOption, Verb};
 use crate::report::usage;
 
 /// Options of `cleanup`.
@@ -31,6 +31,16 @@ pub(crate) struct Cleanup {
 impl Verb for Cleanup {
     const NAME: &'static str = "cleanup";
     const ABOUT: &'static str = "Give room back: leftovers, pending or rollback deployments";
+    const EXAMPLES: &'static [Example] = &[
+        Example {
+            call: "cleanup --pending",
+            says: "give up what would boot next but for the booted deployment",
+        },
+        Example {
+            call: "cleanup --rollback",
+            says: "give up the previous deployment, to free its kernel's room in /boot",
+        },
+    ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         if !(self.base || self.pending || self.rollback) {

@@ -101,7 +101,8 @@ impl Verb for Add {
             keyring.extend(trusted::read_keyring(path)?);
         }
         match repo.add_remote(&name, &keys, if_exists, remotes_dir.as_deref()) {
-            Err(RemoteError::Exists { .. }) if self.if_not_exists => return Ok(Exit::Done),
+            // Its keys are imported all the same: they are what this call is sure of.
+            Err(RemoteError::Exists { .. }) if self.if_not_exists => {}
             other => other?,
         }
         if !keyring.is_empty() {
