@@ -252,8 +252,18 @@ fn fsck_with_failing_reads(
     option: &str,
     which: &str,
 ) -> (bool, String) {
-    let trace = ground.scratch.join("trace");
-    let fsck = ground.repo.program().command(["fsck", option]);
+    let repo = format!("--repo={}", ground.repo.path().display());
+    run_with_failing_reads(&ground.scratch, &["fsck", option, &repo], object, which)
+}
+
+fn run_with_failing_reads(
+    scratch: &Scratch,
+    arguments: &[&str],
+    object: &Path,
+    which: &str,
+) -> (bool, String) {
+    let trace = scratch.join("trace");
+    let command = Program::ostler().command(arguments);
     let output = Command::new("taskset")
         .args([
             "--cpu-list",
@@ -270,18 +280,46 @@ fn fsck_with_failing_reads(
         ))
         .arg(format!("--trace-path={}", object.display()))
         .arg(format!("--output={}", trace.display()))
-        .arg(fsck.get_program())
-        .args(fsck.get_args())
-        .arg(format!("--repo={}", ground.repo.path().display()))
+        .arg(command.get_program())
+        .args(command.get_args())
         .output()
         .unwrap();
     let trace = fs::read_to_string(trace).unwrap();
-    assert!(trace.contains("EIO"), "{option}: no read failed: {trace}");
+    assert!(
+        trace.contains("EIO"),
+        "{arguments:?}: no read failed: {trace}"
+    );
     let said = [output.stdout, output.stderr].concat();
     (
         output.status.success(),
         String::from_utf8_lossy(&said).into_owned(),
     )
+}
+
+#[test]
+fn a_local_cache_whose_disk_fails_is_passed_over() {
+    for mode in ["archive", "bare"] {
+        // The cache is the repository, and its copy is served.
+        let ground = ground(mode, "archive");
+        let server = Server::start(&Program::ostler(), ground.copy.path());
+        let objects = [
+            ground.file(),
+            ground.objects(".commit").remove(0),
+            ground.objects(".dirtree").remove(0),
+            ground.objects(".dirmeta").remove(0),
+        ];
+        for (number, object) in objects.iter().enumerate() {
+            let target = ground.scratch.join(format!("target-{number}"));
+            let target = Program::ostler().init_quick(&target, "archive");
+            target.run("remote", ["add", "--no-gpg-verify", "o", &server.url()]);
+            let repo = format!("--repo={}", target.path().display());
+            let cache = format!("--localcache-repo={}", ground.repo.path().display());
+            let pull = ["pull", &repo, &cache, "o", "main"];
+            let (succeeded, said) = run_with_failing_reads(&ground.scratch, &pull, object, "1+");
+            assert!(succeeded, "{mode}, {}: {said}", object.display());
+            target.fsck();
+        }
+    }
 }
 
 #[test]

@@ -310,6 +310,16 @@ impl StoreError {
         )
     }
 
+    /// Whether a disk did not give what it has, or did not take what it was given.
+    pub(crate) fn is_disk_error(&self) -> bool {
+        match self {
+            Self::Unreadable { .. } => true,
+            Self::Fs(error) => crate::object::is_unreadable(error),
+            Self::Io { source, .. } => source.raw_os_error() == Some(crate::object::EIO),
+            _ => false,
+        }
+    }
+
     /// Wraps an I/O error with what was being done.
     pub fn io(what: impl Into<String>, source: std::io::Error) -> Self {
         Self::Io {

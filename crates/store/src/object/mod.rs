@@ -18,4 +18,4 @@ pub use import::{ImportOptions, Imported, Importer, Trust};
 pub(crate) use physical::{USER_META_XATTR, physical_mode};
 pub(crate) use read::open_file_object_at;
 pub use verify::ObjectVerifier;
-pub(crate) use verify::{is_unreadable, unreadable};
+pub(crate) use verify::{EIO, is_unreadable, unreadable};

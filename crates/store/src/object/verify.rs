@@ -16,7 +16,7 @@ use crate::selinux::SELINUX_XATTR;
 const BUFFER: usize = 256 * 1024;
 
 /// The errno of a bad sector, and of content that fs-verity refuses.
-const EIO: i32 = 5;
+pub(crate) const EIO: i32 = 5;
 
 /// Checks objects one after another, with one buffer.
 #[derive(Debug)]

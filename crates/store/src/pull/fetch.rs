@@ -149,6 +149,12 @@ fn tell_route(
     Ok(())
 }
 
+/// Whether a failed import is no reason to fail: the next cache or the server may have the object whole. (Where it was not the cache's
+/// disk but that of the repository, the next attempt says so.)
+fn is_of_cache(error: &StoreError) -> bool {
+    error.is_damage() || error.is_disk_error()
+}
+
 pub(super) struct Fetch<'f, 'a, 'scope> {
     session: &'f mut Session<'a>,
     pub(super) transaction: &'a Transaction<'a>,
@@ -236,8 +242,7 @@ impl Fetch<'_, '_, '_> {
             Message::Cached(_, Ok(_)) => {
                 self.done.cached_content_objects += 1;
             }
-            // A damaged cache is no reason to fail: the next one or the server may have the object whole.
-            Message::Cached(id, Err(error)) if error.is_damage() => {
+            Message::Cached(id, Err(error)) if is_of_cache(&error) => {
                 let from = self.caches_passed.remove(&id).unwrap_or(0);
                 if let Some(damaged) = self.cache_with(id, from)? {
                     self.caches_passed.insert(id, damaged + 1);
@@ -281,7 +286,10 @@ impl Fetch<'_, '_, '_> {
 
     fn cached_commit(&mut self, id: CommitId) -> Result<Option<Vec<u8>>, PullError> {
         for cache in &self.caches {
-            let bytes = cache.repo.read_metadata_optional(&id.into())?;
+            let bytes = match cache.repo.read_metadata_optional(&id.into()) {
+                Err(error) if is_of_cache(&error) => None,
+                read => read?,
+            };
             if let Some(bytes) = bytes.filter(|bytes| Checksum::of(bytes) == id.checksum()) {
                 self.done.cached_metadata_objects += 1;
                 return Ok(Some(bytes));
@@ -328,7 +336,7 @@ impl Fetch<'_, '_, '_> {
                     self.done.cached_metadata_objects += 1;
                     return Ok(self.transaction.read_metadata_optional(&name)?);
                 }
-                Err(error) if error.is_damage() => {}
+                Err(error) if is_of_cache(&error) => {}
                 Err(error) => return Err(error.into()),
             }
         }
