@@ -14,6 +14,7 @@ mod boot_order;
 mod case;
 mod host;
 mod order;
+mod resume;
 mod shortcuts;
 mod store;
 

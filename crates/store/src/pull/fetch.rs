@@ -21,14 +21,16 @@ use super::local_caches::{self, Cache};
 use super::meter::{Progress, TICK};
 use super::origin::{Origin, OriginConfig};
 use super::packs::{PackedMetadata, Packs, SegmentSink};
+use super::partial::{Keeper, Partials};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
+use super::route::tell_route;
 use super::session::{Presence, Session, Turn};
 use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::object::Imported;
-use crate::progress::{Event, Sink, Way};
+use crate::progress::Sink;
 use crate::transaction::Transaction;
 
 /// Requests that wait or run when no more content is asked for.
@@ -100,6 +102,7 @@ pub(crate) fn fetch(
     tell_route(session, config, &packs, sink)?;
     thread::scope(|scope| {
         let caches = local_caches::open(scope, session, &on_import)?;
+        let session_intake = session.transaction.intake();
         let mut fetch = Fetch {
             transaction: session.transaction,
             session,
@@ -115,6 +118,7 @@ pub(crate) fn fetch(
             caches,
             caches_passed: HashMap::new(),
             packs,
+            partials: Partials::of(session_intake)?,
             arrived_in_packs: Arc::default(),
             weighed: false,
             progress: Progress::new(sink),
@@ -123,30 +127,6 @@ pub(crate) fn fetch(
         fetch.run()?;
         Ok(fetch.done)
     })
-}
-
-/// Tells by which way the commits that are not whole here come.
-fn tell_route(
-    session: &Session<'_>,
-    config: &OriginConfig,
-    packs: &Packs,
-    sink: &dyn Sink,
-) -> Result<(), PullError> {
-    if session.missing_commits()?.is_empty() {
-        return Ok(());
-    }
-    let (way, reason) = if !packs.is_empty() {
-        (Way::Packs, "the remote has packs of the commit")
-    } else if !config.packs {
-        (Way::Objects, "the remote says that it has no packs")
-    } else if !session.takes_packs() {
-        (Way::Objects, "packs are of no use for what is asked for")
-    } else {
-        (Way::Objects, "the remote has no pack of the commit")
-    };
-    let reason = reason.to_owned();
-    sink.event(Event::Route { way, reason });
-    Ok(())
 }
 
 /// Whether a failed import is no reason to fail: the next cache or the server may have the object whole. (Where it was not the cache's
@@ -173,6 +153,7 @@ pub(super) struct Fetch<'f, 'a, 'scope> {
     /// How many caches at the front are of no use for content of which the last of them was damaged.
     caches_passed: HashMap<FileId, usize>,
     pub(super) packs: Packs,
+    partials: Partials,
     /// Content objects that came in packs, not counted yet.
     pub(super) arrived_in_packs: Arc<AtomicU64>,
     /// Whether all listings have come and the content that is left is known not to be here.
@@ -421,7 +402,13 @@ impl Fetch<'_, '_, '_> {
         let mut request = Request::new(self.origin.content.clone(), object_path(name), u64::MAX);
         request.size_hint_bytes = self.session.size_hint(id);
         let sender = self.sender.clone();
-        let sink = ContentSink::new(Arc::clone(&self.shared), name);
+        let intake = self.transaction.intake();
+        let keeper = match self.shared.keeps() {
+            true => self.partials.keep(intake, name.to_string()),
+            false => Keeper::off(intake),
+        };
+        request.resume = keeper.resume(self.origin.content.urls().count() > 1);
+        let sink = ContentSink::new(Arc::clone(&self.shared), name, keeper);
         self.batch.submit(request, sink, move |sink, result| {
             // Before the message: when all have come, nothing is left that holds a file.
             drop(sink);

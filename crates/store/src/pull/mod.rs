@@ -8,7 +8,7 @@
 //!            transaction: objects, commits last, then refs   -> marks of whole commits are removed
 //! ```
 //! A pull that is killed or fails leaves the refs as they were. What it had fetched is staged, and the next pull of the
-//! same boot uses it; commits that are here in part are marked, and their trees are walked again.
+//! same boot uses it, the beginnings of large objects too; commits that are here in part are marked, and their trees are walked again.
 
 mod awaited;
 mod check;
@@ -24,10 +24,12 @@ mod objects;
 mod options;
 mod origin;
 mod packs;
+mod partial;
 mod plan;
 mod raw_summary;
 mod receive;
 mod remote_refs;
+mod route;
 mod session;
 mod summary_cache;
 mod targets;

@@ -11,6 +11,7 @@ use super::error::PullError;
 use super::fetch::{object_error, object_path};
 use super::options::NetworkOptions;
 use super::origin::Origin;
+use super::partial::Keeper;
 use super::receive::{ContentSink, MetadataSink, Shared};
 use crate::remote::Remote;
 use crate::transaction::Transaction;
@@ -40,7 +41,7 @@ pub(crate) fn stage_objects(
             let request = Request::new(mirrors, object_path(name), u64::MAX);
             batch.submit(
                 request,
-                ContentSink::new(shared, name),
+                ContentSink::new(shared, name, Keeper::off(transaction.intake())),
                 move |sink, result| {
                     drop(sink);
                     let _ = sender.send((name, result.map(|_| None)));

@@ -11,6 +11,7 @@ use ostler_format::{FileHeader, Hasher, ObjectKind, ObjectName};
 use ostler_fs::{LinkPolicy, TempFile};
 use ostler_http::{BodyStart, Sink, SinkFault};
 
+use super::partial::Keeper;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::object::check_bare_user_only;
@@ -38,6 +39,11 @@ impl Shared {
             verify,
             unpackers: Mutex::default(),
         }
+    }
+
+    /// Whether beginnings of content are kept: what is not verified at its end must come in one piece.
+    pub(super) fn keeps(&self) -> bool {
+        self.verify
     }
 
     fn unpacker(&self) -> Unpacker {
@@ -163,6 +169,7 @@ pub(crate) struct ContentSink {
     shared: Arc<Shared>,
     name: ObjectName,
     state: State,
+    keeper: Keeper,
 }
 
 enum State {
@@ -175,11 +182,13 @@ enum State {
 }
 
 impl ContentSink {
-    pub(crate) fn new(shared: Arc<Shared>, name: ObjectName) -> Self {
+    /// `keeper` has what an earlier pull received of it.
+    pub(crate) fn new(shared: Arc<Shared>, name: ObjectName, keeper: Keeper) -> Self {
         Self {
             shared,
             name,
             state: State::Header(Vec::new()),
+            keeper,
         }
     }
 
@@ -205,6 +214,14 @@ impl ContentSink {
         }
     }
 
+    /// What is wrong is not kept.
+    fn judge(&mut self, result: Result<(), StoreError>) -> Result<(), SinkFault> {
+        result.map_err(|error| {
+            self.keeper.forget();
+            fault(error)
+        })
+    }
+
     fn end(&mut self) -> Result<(), StoreError> {
         match std::mem::replace(&mut self.state, State::Staged) {
             State::Header(_) => Err(damaged(self.name, "it ends inside its header")),
@@ -219,15 +236,24 @@ impl Sink for ContentSink {
         if start.resumed_at == 0 {
             self.state = State::Header(Vec::new());
         }
-        Ok(())
+        let mut keeper = std::mem::replace(&mut self.keeper, Keeper::off(&self.shared.intake));
+        let started = keeper.start(start, |bytes| self.put(bytes));
+        self.keeper = keeper;
+        self.judge(started)
     }
 
     fn chunk(&mut self, bytes: &[u8]) -> Result<(), SinkFault> {
-        self.put(bytes).map_err(fault)
+        let taken = self.put(bytes);
+        self.judge(taken)?;
+        self.keeper.put(bytes);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SinkFault> {
-        self.end().map_err(fault)
+        let ended = self.end();
+        self.judge(ended)?;
+        self.keeper.forget();
+        Ok(())
     }
 }
 

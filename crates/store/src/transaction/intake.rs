@@ -45,6 +45,16 @@ impl Intake {
         self.mode
     }
 
+    /// The staging directory, whose lock this transaction has.
+    pub(crate) fn staging_dir(&self) -> &Dir {
+        &self.staging.dir
+    }
+
+    /// How much may still be written.
+    pub(crate) fn free_bytes(&self) -> u64 {
+        self.space.left()
+    }
+
     /// Makes a file without a name in the staging directory.
     pub(crate) fn new_temp(&self, mode: u32) -> Result<TempFile, StoreError> {
         Ok(TempFile::new(&self.staging.dir, mode)?)

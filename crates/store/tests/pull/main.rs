@@ -11,6 +11,7 @@ mod hostile;
 mod local;
 mod metalinks;
 mod packs;
+mod resume;
 mod server;
 mod signed;
 mod summaries;

@@ -28,6 +28,9 @@ pub(crate) enum Answer {
     HangUp,
 }
 
+/// What was asked for, and from which byte on.
+type Ranges = Arc<Mutex<Vec<(String, Option<usize>)>>>;
+
 type Decide = dyn Fn(&str) -> Answer + Send + Sync;
 
 /// Ends when it is dropped.
@@ -35,6 +38,7 @@ pub(crate) struct Server {
     address: SocketAddr,
     stopping: Arc<AtomicBool>,
     log: Arc<Mutex<Vec<String>>>,
+    ranges: Ranges,
 }
 
 impl Server {
@@ -47,7 +51,9 @@ impl Server {
         let address = listener.local_addr().unwrap();
         let stopping = Arc::new(AtomicBool::new(false));
         let log = Arc::new(Mutex::new(Vec::new()));
+        let ranges = Arc::new(Mutex::new(Vec::new()));
         let site = Arc::new(Site {
+            ranges: Arc::clone(&ranges),
             root: root.to_owned(),
             decide: Box::new(decide),
             log: Arc::clone(&log),
@@ -67,6 +73,7 @@ impl Server {
             address,
             stopping,
             log,
+            ranges,
         }
     }
 
@@ -77,6 +84,13 @@ impl Server {
 
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// From which bytes a file was asked for so far, each time; `None` for all of it.
+    pub(crate) fn asked_from(&self, path: &str) -> Vec<Option<usize>> {
+        let ranges = self.ranges.lock().unwrap();
+        let of_path = ranges.iter().filter(|(asked, _)| asked == path);
+        of_path.map(|(_, from)| *from).collect()
     }
 
     /// The paths asked for so far that end with `suffix`.
@@ -102,6 +116,7 @@ struct Site {
     decide: Box<Decide>,
     log: Arc<Mutex<Vec<String>>>,
     stopping: Arc<AtomicBool>,
+    ranges: Ranges,
 }
 
 impl Site {
@@ -125,6 +140,8 @@ impl Site {
                 .unwrap_or("/")
                 .trim_start_matches('/');
             self.log.lock().unwrap().push(path.to_owned());
+            let from = (path.to_owned(), range.map(|(first, _)| first));
+            self.ranges.lock().unwrap().push(from);
             match self.answer(path, range, &mut writer)? {
                 KeepAlive::Yes => {}
                 KeepAlive::No => return Ok(()),

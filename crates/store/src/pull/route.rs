@@ -1,0 +1,31 @@
+//! By which way objects come, told to whoever watches.
+
+use super::error::PullError;
+use super::origin::OriginConfig;
+use super::packs::Packs;
+use super::session::Session;
+use crate::progress::{Event, Sink, Way};
+
+/// Tells by which way the commits that are not whole here come.
+pub(super) fn tell_route(
+    session: &Session<'_>,
+    config: &OriginConfig,
+    packs: &Packs,
+    sink: &dyn Sink,
+) -> Result<(), PullError> {
+    if session.missing_commits()?.is_empty() {
+        return Ok(());
+    }
+    let (way, reason) = if !packs.is_empty() {
+        (Way::Packs, "the remote has packs of the commit")
+    } else if !config.packs {
+        (Way::Objects, "the remote says that it has no packs")
+    } else if !session.takes_packs() {
+        (Way::Objects, "packs are of no use for what is asked for")
+    } else {
+        (Way::Objects, "the remote has no pack of the commit")
+    };
+    let reason = reason.to_owned();
+    sink.event(Event::Route { way, reason });
+    Ok(())
+}
