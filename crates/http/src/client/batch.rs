@@ -208,7 +208,7 @@ impl Inner {
         } else {
             limits.in_flight
         };
-        limit.max(1)
+        limit.max(1).saturating_mul(mirrors.at_once())
     }
 
     /// Counts the lanes that are now worth having, and says how many of them are new.

@@ -1,11 +1,12 @@
 //! A list of base URLs that hold the same tree, and what was learnt of them.
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use reqwest::{Url, Version};
 
 use crate::client::error::{FetchFault, SetupError};
+use crate::client::share::{self, InFlight, LeftOut, Share};
 
 /// Base URLs in the order of preference, at least one.
 ///
@@ -18,12 +19,15 @@ struct Set {
     mirrors: Box<[Mirror]>,
     preferred: AtomicUsize,
     protocol: AtomicU8,
+    /// Why mirrors were left out, as far as nobody has asked yet.
+    news: Mutex<Vec<String>>,
 }
 
 #[derive(Debug)]
 struct Mirror {
     base: Url,
     moved_to: RwLock<Option<Url>>,
+    share: Share,
 }
 
 const HTTP1: u8 = 1;
@@ -46,6 +50,7 @@ impl Mirrors {
             mirrors,
             preferred: AtomicUsize::new(0),
             protocol: AtomicU8::new(0),
+            news: Mutex::default(),
         })))
     }
 
@@ -66,6 +71,68 @@ impl Mirrors {
     /// The URLs, as they were given.
     pub fn urls(&self) -> impl Iterator<Item = &Url> {
         self.0.mirrors.iter().map(|mirror| &mirror.base)
+    }
+
+    /// Tells which mirrors have been left out since the last call, and why: they are asked only when others fail.
+    #[must_use]
+    pub fn take_news(&self) -> Vec<String> {
+        let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
+        std::mem::take(&mut *news)
+    }
+
+    /// Has a mirror asked only when others fail; the first one stays.
+    pub fn leave_out(&self, base: &Url) {
+        let others = self.0.mirrors.iter().skip(1);
+        for mirror in others.filter(|mirror| mirror.base == *base) {
+            mirror.share.leave_out();
+        }
+    }
+
+    fn shares(&self) -> Vec<&Share> {
+        self.0.mirrors.iter().map(|mirror| &mirror.share).collect()
+    }
+
+    /// The mirror for the next request of content that any of them may have.
+    pub(crate) fn choose(&self) -> usize {
+        match self.len() {
+            1 => 0,
+            _ => share::choose(&self.shares(), self.preferred()),
+        }
+    }
+
+    /// How many mirrors are asked at once.
+    pub(crate) fn at_once(&self) -> usize {
+        match self.len() {
+            1 => 1,
+            _ => share::at_once(&self.shares()),
+        }
+    }
+
+    /// Counts a request to the mirror.
+    pub(crate) fn enter(&self, index: usize) -> InFlight<'_> {
+        self.0.mirrors[index].share.enter()
+    }
+
+    /// Notes that the mirror brought so many bytes, and that those in `failed` did not.
+    pub(crate) fn learn(&self, index: usize, bytes: u64, seconds: f64, failed: &[usize]) {
+        if self.len() == 1 {
+            return;
+        }
+        self.0.mirrors[index].share.worked(bytes, seconds);
+        for other in failed.iter().filter(|other| **other != index) {
+            self.0.mirrors[*other].share.failed();
+        }
+        for (left_out, why) in share::leave_out(&self.shares()) {
+            let url = shown(self.base(left_out));
+            let text = match why {
+                LeftOut::Faulty => format!("mirror `{url}` is left out: it failed again and again"),
+                LeftOut::Slow => {
+                    format!("mirror `{url}` is left out: others are many times faster")
+                }
+            };
+            let mut news = self.0.news.lock().unwrap_or_else(PoisonError::into_inner);
+            news.push(text);
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -141,6 +208,7 @@ fn checked(base: Url) -> Result<Mirror, SetupError> {
     Ok(Mirror {
         base,
         moved_to: RwLock::new(None),
+        share: Share::default(),
     })
 }
 

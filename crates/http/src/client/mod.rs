@@ -14,5 +14,6 @@ mod credentials;
 mod hop;
 mod pace;
 mod retry;
+mod share;
 mod transfer;
 mod watch;

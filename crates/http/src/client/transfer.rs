@@ -1,6 +1,6 @@
 //! One body from the first attempt to the last.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::Url;
 
@@ -46,9 +46,17 @@ pub(crate) async fn transfer(
     let mut course = Course::new(request, flow.partial.have);
     for attempts in 1.. {
         let shortcut = course.shortcut(mirrors);
-        let failure = match attempt(&task, course.mirror, shortcut.as_ref(), &mut flow).await {
+        let in_flight = mirrors.enter(course.mirror);
+        let (began, moved) = (Instant::now(), flow.partial.moved);
+        let result = attempt(&task, course.mirror, shortcut.as_ref(), &mut flow).await;
+        drop(in_flight);
+        let failure = match result {
             Ok(outcome) => {
-                mirrors.prefer(course.mirror);
+                if task.naming == Naming::ByName || attempts > 1 {
+                    mirrors.prefer(course.mirror);
+                }
+                let (bytes, seconds) = (flow.partial.moved - moved, began.elapsed().as_secs_f64());
+                mirrors.learn(course.mirror, bytes, seconds, &course.failed);
                 return Ok(report(outcome, &flow.partial, attempts));
             }
             Err(failure) => failure,
@@ -59,7 +67,7 @@ pub(crate) async fn transfer(
             course.shortcuts = false;
             Some(Duration::ZERO)
         } else {
-            course.failed(failure, flow.partial.have, &core.retry)
+            course.fail(failure, flow.partial.have, &core.retry)
         };
         let Some(delay) = next else {
             return Err(course.into_error(attempts));
@@ -80,17 +88,23 @@ struct Course {
     /// Whether to begin where earlier requests were redirected to.
     shortcuts: bool,
     telling: Option<Failure>,
+    /// The mirrors that failed.
+    failed: Vec<usize>,
 }
 
 impl Course {
     fn new(request: &Request, have: u64) -> Self {
-        let mirror = request.mirrors.preferred();
+        let mirror = match request.naming {
+            Naming::ByContent => request.mirrors.choose(),
+            Naming::ByName => request.mirrors.preferred(),
+        };
         Self {
             mirror,
             history: History::new(request.mirrors.len(), mirror),
             high_water: have,
             shortcuts: request.naming == Naming::ByContent,
             telling: None,
+            failed: Vec::new(),
         }
     }
 
@@ -100,10 +114,13 @@ impl Course {
     }
 
     /// The wait before the next attempt, if there is to be one.
-    fn failed(&mut self, failure: Failure, have: u64, policy: &RetryPolicy) -> Option<Duration> {
+    fn fail(&mut self, failure: Failure, have: u64, policy: &RetryPolicy) -> Option<Duration> {
         self.history
             .progressed(have.saturating_sub(self.high_water));
         self.high_water = self.high_water.max(have);
+        if !self.failed.contains(&self.mirror) {
+            self.failed.push(self.mirror);
+        }
         let verdict = self.history.after(&failure.fault, policy);
         self.telling = Some(more_telling(self.telling.take(), failure));
         match verdict {

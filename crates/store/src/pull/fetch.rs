@@ -194,6 +194,9 @@ impl Fetch<'_, '_, '_> {
             while let Ok(message) = self.receiver.try_recv() {
                 self.take(message)?;
             }
+            for news in self.origin.content.take_news() {
+                self.progress.notice(news);
+            }
             let arrived = self.arrived_in_packs.swap(0, Ordering::Relaxed);
             self.done.content_objects += arrived;
             self.progress.advance(arrived);

@@ -107,7 +107,14 @@ fn repositories(urls: &[String], first: usize) -> Result<Mirrors, PullError> {
             bases.push(base);
         }
     }
-    Ok(Mirrors::new(bases)?)
+    let mirrors = Mirrors::new(bases)?;
+    // Those before it have been asked, and had another summary or none: they are behind.
+    for url in urls.iter().take(first) {
+        if let Some(base) = Url::parse(url).ok().and_then(parent) {
+            mirrors.leave_out(&base);
+        }
+    }
+    Ok(mirrors)
 }
 
 /// The URL without its last segment.

@@ -10,6 +10,7 @@ mod honest;
 mod hostile;
 mod local;
 mod metalinks;
+mod mirrors;
 mod packs;
 mod resume;
 mod server;
