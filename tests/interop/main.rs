@@ -14,6 +14,7 @@ mod commit;
 mod debian;
 mod deltas;
 mod metadata;
+mod payload_links;
 mod pull;
 mod report;
 mod selinux;

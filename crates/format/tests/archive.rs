@@ -181,3 +181,26 @@ fn names_of_one_inode_of_a_cpio_are_told_with_it() {
     assert_eq!((found[2].0.uid, found[2].0.gid), (1, 2));
     assert_eq!(found[2].0.kind, EntryKind::File);
 }
+
+#[test]
+fn a_device_with_content_in_a_cpio_says_how_long_it_is() {
+    let header = |name: &str, mode: u32, size: usize| {
+        let name_bytes = name.len() + 1;
+        format!(
+            "070707000000000001{mode:06o}0000000000000000010000000000000000000{name_bytes:06o}{size:011o}{name}\0"
+        )
+    };
+    let cpio = [
+        header("dev", 0o020_644, 5),
+        "12345".into(),
+        header("TRAILER!!!", 0, 0),
+    ]
+    .concat();
+    let mut reader = ArchiveReader::new(cpio.as_bytes()).unwrap();
+    let entry = reader.next_entry().unwrap().unwrap();
+    assert_eq!(entry.kind, EntryKind::Special("character device"));
+    let mut content = Vec::new();
+    reader.read_to_end(&mut content).unwrap();
+    assert_eq!(content.len() as u64, entry.size);
+    assert_eq!(reader.next_entry().unwrap(), None);
+}

@@ -2,9 +2,10 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, AsRawFd};
 
 use rustix::io::Errno;
+use rustix::ioctl;
 
 use crate::dir::shown_path;
 use crate::error::{FsError, Result};
@@ -35,6 +36,62 @@ pub fn reflink(from: &File, to: &File) -> Result<bool> {
         ) => Ok(false),
         Err(errno) => Err(failed(from, to, errno)),
     }
+}
+
+/// `struct file_dedupe_range` of linux/fs.h with one `struct file_dedupe_range_info` behind it.
+#[repr(C)]
+struct DedupeRange {
+    from_offset: u64,
+    bytes: u64,
+    count: u16,
+    reserved: [u16; 3],
+    to: i64,
+    to_offset: u64,
+    bytes_shared: u64,
+    status: i32,
+    reserved_of_info: u32,
+}
+
+/// The opcode holds the size of the header alone; what each file is to share follows it.
+const SHARE_RANGE: ioctl::Opcode = ioctl::opcode::read_write::<[u64; 3]>(0x94, 54);
+/// More at once is too much for some file systems.
+const MAX_SHARED_AT_ONCE: u64 = 16 << 20;
+
+/// Makes `to`, open for writing, share the blocks of `from`, if both begin with the same `bytes` bytes: the kernel compares them first. Returns
+/// false where they differ, or the file system can't.
+pub fn share_equal(from: &File, to: &File, bytes: u64) -> Result<bool> {
+    let mut done = 0;
+    while done < bytes {
+        let mut range = DedupeRange {
+            from_offset: done,
+            bytes: (bytes - done).min(MAX_SHARED_AT_ONCE),
+            count: 1,
+            reserved: [0; 3],
+            to: i64::from(to.as_raw_fd()),
+            to_offset: done,
+            bytes_shared: 0,
+            status: 0,
+            reserved_of_info: 0,
+        };
+        // SAFETY: FIDEDUPERANGE reads and writes a `struct file_dedupe_range` with `dest_count` infos behind it; `DedupeRange` mirrors that
+        // with one, and `to` is borrowed for longer than the call.
+        let result = unsafe {
+            ioctl::ioctl(
+                from.as_fd(),
+                ioctl::Updater::<SHARE_RANGE, DedupeRange>::new(&mut range),
+            )
+        };
+        match result {
+            Ok(()) if range.status == 0 && range.bytes_shared > 0 => done += range.bytes_shared,
+            // Different bytes are 1, errors are negative: none of them is a reason to fail.
+            Ok(()) => return Ok(false),
+            Err(Errno::OPNOTSUPP | Errno::XDEV | Errno::INVAL | Errno::NOTTY | Errno::PERM) => {
+                return Ok(false);
+            }
+            Err(errno) => return Err(failed(from, to, errno)),
+        }
+    }
+    Ok(true)
 }
 
 /// Copies all of `from` into the empty file `to`, sharing blocks if possible. The offset of `from` must be 0; where both offsets are

@@ -105,6 +105,8 @@ pub struct RepoConfig {
     pub packs: bool,
     /// `core.enable-uncompressed-cache`.
     pub enable_uncompressed_cache: bool,
+    /// `core.payload-link-threshold`: content of so many bytes or more shares its blocks with equal content.
+    pub payload_link_threshold: Option<u64>,
     /// `core.add-remotes-config-dir`.
     pub add_remotes_config_dir: Option<bool>,
     /// `archive.zlib-level`, 1 to 9.
@@ -181,6 +183,7 @@ impl RepoConfig {
             indexed_deltas: core.boolean("indexed-deltas", false)?,
             packs: file.boolean("ostler", "packs")?.unwrap_or(false),
             enable_uncompressed_cache: core.boolean("enable-uncompressed-cache", true)?,
+            payload_link_threshold: file.unsigned("core", "payload-link-threshold")?,
             add_remotes_config_dir: file.boolean("core", "add-remotes-config-dir")?,
             zlib_level: zlib_level(&file)?,
             fsverity: fsverity(&file)?,

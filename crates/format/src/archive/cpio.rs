@@ -136,12 +136,12 @@ fn finish<R: Read>(source: &mut Source<R>, header: &Header) -> Result<Found, Arc
         0o140_000 => EntryKind::Special("socket"),
         _ => return Err(broken("it is of no kind of file")),
     };
-    let is_file = matches!(kind, EntryKind::File | EntryKind::SharedFile { .. });
+    let is_symlink = matches!(kind, EntryKind::Symlink(_));
     let entry = ArchiveEntry {
         mode: mode & 0o7777,
         uid: number(header.uid)?,
         gid: number(header.gid)?,
-        size: if is_file { header.size } else { 0 },
+        size: if is_symlink { 0 } else { header.size },
         xattrs: Xattrs::new(),
         kind,
         path,

@@ -13,6 +13,7 @@ use crate::error::StoreError;
 use crate::progress::{Event, Phase, Sink};
 use crate::refs::Partial;
 use crate::repo::Repo;
+use crate::transaction::payload_link_target;
 
 /// Deletes commits that are not kept, then the other objects; only counts in a dry run.
 pub(super) fn sweep(
@@ -85,7 +86,7 @@ impl Sweeper<'_> {
             return Ok(());
         }
         report.objects_total += 1;
-        if is_candidate(name) && !self.keep.contains(&name) {
+        if self.is_unneeded(name)? {
             report.bytes_freed += delete_object(self.repo, name, self.options)?;
             report.objects_deleted += 1;
             report.commits_deleted += u64::from(name.kind == ObjectKind::Commit);
@@ -96,6 +97,19 @@ impl Sweeper<'_> {
             });
         }
         Ok(())
+    }
+}
+
+impl Sweeper<'_> {
+    fn is_unneeded(&self, name: ObjectName) -> Result<bool, StoreError> {
+        if name.kind != ObjectKind::PayloadLink {
+            return Ok(is_candidate(name) && !self.keep.contains(&name));
+        }
+        let path = name.loose_path(self.repo.mode().storage_form());
+        let link = self.repo.objects().read_link_optional(Trusted(&path))?;
+        // One that leads nowhere is of no use either.
+        let target = link.as_deref().and_then(payload_link_target);
+        Ok(target.is_none_or(|target| !self.keep.contains(&target)))
     }
 }
 

@@ -28,6 +28,8 @@ pub(crate) struct ContentFile {
     intake: Intake,
     header: FileHeader,
     hasher: Option<Hasher>,
+    /// Of the content alone, where files of equal content are to share their blocks.
+    payload: Option<Hasher>,
     /// `None` once it is sealed.
     body: Option<Body>,
     has_mode: bool,
@@ -50,6 +52,7 @@ impl ContentFile {
         hashing: Hashing,
     ) -> Result<Self, StoreError> {
         physical_mode(intake.mode, &header)?;
+        let payload = intake.payload_links.as_ref().map(|_| Hasher::new());
         let hasher = match hashing {
             Hashing::Sha256 => Some(header.hasher()?),
             Hashing::None => None,
@@ -79,6 +82,7 @@ impl ContentFile {
             intake,
             header,
             hasher,
+            payload,
             body: Some(body),
             has_mode,
             written: 0,
@@ -98,6 +102,9 @@ impl ContentFile {
         }
         if let Some(hasher) = &mut self.hasher {
             hasher.update(bytes);
+        }
+        if let Some(payload) = &mut self.payload {
+            payload.update(bytes);
         }
         match &mut self.body {
             Some(Body::Plain(temp)) => temp.write_all(bytes),
@@ -133,6 +140,10 @@ impl ContentFile {
     /// Gives the finished file its name, which the caller has compared with the checksum or trusts.
     pub(crate) fn link(mut self, name: ObjectName) -> Result<(), StoreError> {
         let temp = self.seal()?;
+        if let Some(payload) = self.payload.take() {
+            self.intake
+                .share_payload(&temp, self.written, payload.finish(), name)?;
+        }
         self.intake
             .link_temp(temp, name, LinkPolicy::KeepExisting)?;
         self.intake.count_content(self.written);

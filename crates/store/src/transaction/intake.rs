@@ -13,6 +13,7 @@ use ostler_fs::{
 
 use super::Counters;
 use super::flush::Flusher;
+use super::payload::PayloadLinks;
 use super::space::SpaceBudget;
 use super::staging::Staging;
 use crate::config::Tristate;
@@ -37,6 +38,7 @@ pub(crate) struct Intake {
     pub(super) fsverity: Tristate,
     pub(super) zlib_level: u32,
     pub(super) per_object_fsync: bool,
+    pub(super) payload_links: Option<Arc<PayloadLinks>>,
 }
 
 impl Intake {

@@ -10,6 +10,7 @@ mod content_file;
 mod deflate;
 mod flush;
 mod intake;
+mod payload;
 mod publish;
 mod small;
 mod space;
@@ -27,6 +28,7 @@ use ostler_fs::Trusted;
 pub(crate) use adopt::Adoption;
 pub(crate) use content_file::{ContentFile, Hashing};
 pub(crate) use intake::Intake;
+pub(crate) use payload::target as payload_link_target;
 pub(crate) use small::Scratch;
 pub use space::format_size;
 pub(crate) use staging::remove_leftovers;
@@ -39,6 +41,7 @@ use crate::object::FileObject;
 use crate::refs::RefKey;
 use crate::repo::Repo;
 use flush::Flusher;
+use payload::PayloadLinks;
 use space::SpaceBudget;
 use staging::Staging;
 
@@ -116,6 +119,7 @@ impl Repo {
             fsverity: self.config().fsverity,
             zlib_level: self.config().zlib_level,
             per_object_fsync: fsync && per_object,
+            payload_links: PayloadLinks::of(self)?.map(Arc::new),
         };
         Ok(Transaction {
             repo: self,

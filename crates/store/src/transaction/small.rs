@@ -4,7 +4,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 
 use flate2::{Compress, Compression, FlushCompress, Status};
-use ostler_format::{FileHeader, FileId, Hasher, ObjectName};
+use ostler_format::{Checksum, FileHeader, FileId, Hasher, ObjectName};
 use ostler_fs::LinkPolicy;
 
 use super::Transaction;
@@ -65,6 +65,9 @@ impl Transaction<'_> {
                 temp.file()
                     .write_all_at(stored, 0)
                     .map_err(|e| StoreError::io(name.to_string(), e))?;
+            }
+            if intake.payload_links.is_some() {
+                intake.share_payload(&temp, bytes, Checksum::of(content), name)?;
             }
             intake.seal_born(&temp, header, has_mode)?;
             intake.link_temp(temp, name, LinkPolicy::KeepExisting)
