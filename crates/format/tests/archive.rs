@@ -186,8 +186,9 @@ fn names_of_one_inode_of_a_cpio_are_told_with_it() {
 fn a_device_with_content_in_a_cpio_says_how_long_it_is() {
     let header = |name: &str, mode: u32, size: usize| {
         let name_bytes = name.len() + 1;
+        let (owners, links, rest) = ("0".repeat(12), "000001", "0".repeat(17));
         format!(
-            "070707000000000001{mode:06o}0000000000000000010000000000000000000{name_bytes:06o}{size:011o}{name}\0"
+            "070707000000000001{mode:06o}{owners}{links}{rest}{name_bytes:06o}{size:011o}{name}\0"
         )
     };
     let cpio = [
