@@ -3,6 +3,7 @@
 //! ```text
 //! /ostree/repo                                          the repository, mode bare
 //! /ostree/lock                                          held by whoever changes deployments
+//! /ostree/finalize-failure                              why the last staged deployment could not be finished, text
 //! /ostree/deploy/<stateroot>/var                        shared by the stateroot's deployments
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>             a deployment's root
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>.origin      where it came from
@@ -48,6 +49,9 @@ pub const BOOT_KERNELS: &str = "ostree";
 pub const BOOT_OVERLAYS: &str = "ostree/initramfs-overlays";
 /// Within [`BOOT`]: the reason why the last staged deployment could not be finished.
 pub const FINALIZE_FAILURE: &str = "ostree/finalize-failure.stamp";
+
+/// Within [`OSTREE`]: the same reason, kept for `status` until a deployment is staged or finished again.
+pub const FINALIZE_RECORD: &str = "finalize-failure";
 
 /// The directory of the running system's state.
 pub const RUN: &str = "/run";

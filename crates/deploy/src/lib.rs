@@ -10,7 +10,7 @@
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
-//! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`cleanup`] | the verbs |
+//! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`cleanup`] | the verbs |
 //! | [`status`] | what is told of all of it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
@@ -21,6 +21,7 @@ pub mod cleanup;
 pub mod deploy;
 pub mod deployment;
 pub mod etc_merge;
+pub mod finalization;
 mod hint;
 pub mod host;
 pub mod kargs;

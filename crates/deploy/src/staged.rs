@@ -2,7 +2,7 @@
 //!
 //! Its tree is checked out now; `/etc` is merged and the boot order changed when the system stops, so that what a person changes until then is
 //! carried over. What is needed for that is kept in `/run`, which is gone after a crash: then the old boot order stays, and the cleanup
-//! removes the tree. A failure at shutdown leaves its reason in `/boot`, where [`last_failure`] finds it.
+//! removes the tree. A failure at shutdown leaves its reason in `/boot`, where [`finalization`] finds it.
 
 use ostler_format::{Checksum, CommitId, KernelArgs, Value};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
@@ -12,16 +12,14 @@ use crate::cleanup::{self, CleanupError};
 use crate::deploy::{self, DeployError, DeployOptions, Deployed, Prepared};
 use crate::deployment::Deployment;
 use crate::etc_merge::{self, EtcMergeError, MergePlan, Sides};
+use crate::finalization;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::materialize::{self, MaterializeError};
 use crate::plan::{Position, Retain, Wish};
 use crate::preflight::{self, BootSpaceError};
 use crate::stateroot::bump_mtime;
-use crate::sysroot::{Sysroot, SysrootError};
-
-/// The most that is read of the reason of a failure.
-const MAX_FAILURE_BYTES: u64 = 1 << 16;
+use crate::sysroot::SysrootError;
 
 /// A deployment could not be staged or finished.
 #[derive(Debug, thiserror::Error)]
@@ -121,6 +119,7 @@ pub fn stage(
     }
     lock.ostree.sync_file_system()?;
     describe(lock, &deployment, &prepared, finalization)?;
+    finalization::forget_failure(lock)?;
     bump_mtime(&lock.ostree)?;
     lock.sysroot_mut().reload()?;
     cleanup::leftovers(lock)?;
@@ -133,33 +132,18 @@ pub fn stage(
 /// Finishes the staged deployment; `None` if there is none, or it is locked.
 ///
 /// # Errors
-/// [`StageError`]; the reason is left for [`last_failure`], and the old boot order is in place.
+/// [`StageError`]; the reason is left for [`last_failure`](crate::finalization::last_failure), and the old boot order is in place.
 pub fn finalize(lock: &mut SysrootLock) -> Result<Option<Deployed>, StageError> {
     let result = finalize_inner(lock);
-    let boot = lock.boot.as_ref();
-    let noted = match (&result, boot) {
-        (_, None) => Ok(()),
-        (Ok(_), Some(boot)) => boot
-            .unlink_optional(Trusted(layout::FINALIZE_FAILURE))
-            .map(|_| ()),
-        (Err(error), Some(boot)) => note_failure(boot, &error.to_string()),
+    let noted = match &result {
+        Ok(Some(_)) => finalization::forget_failure(lock),
+        Ok(None) => Ok(()),
+        Err(error) => finalization::note_failure(lock, error),
     };
     // The reason for the failure itself matters more than one for not noting it.
     let finished = result?;
     noted?;
     Ok(finished)
-}
-
-/// Returns why the last staged deployment could not be finished, if it could not.
-///
-/// # Errors
-/// [`FsError`].
-pub fn last_failure(sysroot: &Sysroot) -> Result<Option<String>, FsError> {
-    let Some(boot) = &sysroot.boot else {
-        return Ok(None);
-    };
-    let text = boot.read_optional(Trusted(layout::FINALIZE_FAILURE), MAX_FAILURE_BYTES)?;
-    Ok(text.map(|text| String::from_utf8_lossy(&text).trim().to_owned()))
 }
 
 /// Gives up the staged deployment: its description first, so that nothing is finished of what is removed after it.
@@ -349,16 +333,6 @@ fn merge_source(
         .ok_or_else(|| StageError::MergeSourceGone {
             name: name.to_owned(),
         })
-}
-
-fn note_failure(boot: &Dir, reason: &str) -> Result<(), FsError> {
-    boot.ensure_dir(layout::BOOT_KERNELS, 0o755)?;
-    boot.write_atomic(
-        Trusted(layout::FINALIZE_FAILURE),
-        reason.as_bytes(),
-        0o644,
-        Durability::Synced,
-    )
 }
 
 /// Replaces the kernel arguments of the staged deployment in its description.

@@ -10,9 +10,9 @@ use serde_json::{Map, Value as Json, json};
 
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
+use crate::finalization;
 use crate::merge_record;
 use crate::signatures::{self, SignatureError};
-use crate::staged;
 use crate::sysroot::{Sysroot, SysrootError};
 
 /// What is done with signatures that are not good.
@@ -29,7 +29,7 @@ pub enum Judge {
 pub struct Status {
     /// What boots next comes first.
     pub deployments: Vec<DeploymentStatus>,
-    /// Why the last staged deployment could not be finished at shutdown.
+    /// Why the last staged deployment could not be finished at shutdown, and the way out.
     pub last_failure: Option<String>,
 }
 
@@ -98,7 +98,7 @@ impl Status {
             .collect::<Result<_, SysrootError>>()?;
         Ok(Self {
             deployments,
-            last_failure: staged::last_failure(sysroot)?,
+            last_failure: finalization::last_failure(sysroot)?,
         })
     }
 
@@ -143,7 +143,7 @@ impl Status {
         json!({ "deployments": self.deployments.iter().map(DeploymentStatus::ostree_json).collect::<Vec<_>>() })
     }
 
-    /// Returns the keys of `rpm-ostree status --json` that exist here, and `etc-merge`.
+    /// Returns the keys of `rpm-ostree status --json` that exist here, `etc-merge` and `finalize-failure`.
     #[must_use]
     pub fn rpm_ostree_json(&self) -> Json {
         json!({
@@ -151,6 +151,7 @@ impl Status {
             "transaction": null,
             "cached-update": null,
             "update-driver": null,
+            "finalize-failure": self.last_failure,
         })
     }
 }

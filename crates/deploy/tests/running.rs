@@ -9,6 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use common::Fixture;
 use ostler_deploy::deploy::{DeployOptions, deploy};
+use ostler_deploy::finalization::{self, FinalizationError, IfUnlocked};
 use ostler_deploy::host::Booted;
 use ostler_deploy::order::{self, OrderError};
 use ostler_deploy::plan::{PlanError, Wish};
@@ -218,6 +219,13 @@ fn a_failure_at_shutdown_is_told_by_status_until_one_succeeds() {
         .last_failure
         .expect("it is told");
     assert!(failure.contains("kernel"), "{failure}");
+    assert!(failure.contains("\nhint: "), "the way out: {failure}");
+    let told = finalization::boot_complete(&held).unwrap_err();
+    assert!(told.to_string().contains(&failure), "{told}");
+    finalization::boot_complete(&held).expect("it is told once");
+    let status = Status::read(&held).unwrap();
+    assert_eq!(status.last_failure.as_ref(), Some(&failure), "and kept");
+    assert_eq!(status.rpm_ostree_json()["finalize-failure"], failure);
     staged::stage(
         &mut held,
         commit,
@@ -272,4 +280,61 @@ fn staging_needs_a_running_deployment() {
         &Silent,
     );
     assert!(matches!(refused, Err(StageError::NotBooted)), "{refused:?}");
+}
+
+#[test]
+fn a_staged_deployment_is_locked_and_unlocked_in_place_and_released_for_its_own_commit_alone() {
+    let (fixture, host) = two_deployments();
+    new_version(&fixture, "3");
+    let mut held = lock(&fixture, &host);
+    let nothing = finalization::set(&mut held, Finalization::Locked);
+    assert!(matches!(nothing, Err(FinalizationError::NothingStaged)));
+    let commit = held.repo().resolve("o:os/stable").unwrap();
+    let options = DeployOptions::default();
+    let staged = staged::stage(
+        &mut held,
+        commit,
+        &options,
+        Finalization::AtShutdown,
+        &Silent,
+    )
+    .unwrap();
+    let unlocked = finalization::release(&mut held, None, IfUnlocked::Refuse);
+    assert!(matches!(unlocked, Err(FinalizationError::AlreadyUnlocked)));
+    finalization::release(&mut held, Some(commit), IfUnlocked::Accept).unwrap();
+    let file = host.run.join("ostree/staged-deployment");
+    let before = fs::read(&file).unwrap();
+    assert!(finalization::set(&mut held, Finalization::Locked).unwrap());
+    assert!(!finalization::set(&mut held, Finalization::Locked).unwrap());
+    assert!(host.run.join("ostree/staged-deployment-locked").exists());
+    assert!(staged::finalize(&mut held).unwrap().is_none(), "it waits");
+    let other = held.deployments[1].id.commit;
+    let refused = finalization::release(&mut held, Some(other), IfUnlocked::Refuse);
+    assert!(
+        matches!(refused, Err(FinalizationError::OtherCommit { .. })),
+        "{refused:?}"
+    );
+    finalization::release(&mut held, Some(commit), IfUnlocked::Refuse).unwrap();
+    assert_eq!(
+        fs::read(&file).unwrap(),
+        before,
+        "as if it had never been locked"
+    );
+    assert!(!host.run.join("ostree/staged-deployment-locked").exists());
+    let finished = staged::finalize(&mut held).unwrap().unwrap();
+    assert_eq!(finished.id, staged.id);
+}
+
+#[test]
+fn the_running_tree_says_by_its_units_whether_it_finishes_at_shutdown() {
+    let (fixture, host) = two_deployments();
+    assert!(!finalization::finishes_at_shutdown(&fixture.open()).unwrap());
+    let held = lock(&fixture, &host);
+    assert!(!finalization::finishes_at_shutdown(&held).unwrap());
+    let units = held
+        .deployment_path(&held.booted().unwrap().id)
+        .join("usr/lib/systemd/system");
+    fs::create_dir_all(&units).unwrap();
+    fs::write(units.join("ostree-finalize-staged.path"), "").unwrap();
+    assert!(finalization::finishes_at_shutdown(&held).unwrap());
 }

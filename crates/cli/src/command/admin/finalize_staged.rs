@@ -12,6 +12,9 @@ use crate::grammar::{Example, SysrootOption, Verb};
 pub(crate) struct FinalizeStaged {
     #[command(flatten)]
     pub(crate) sysroot: SysrootOption,
+    /// Keep /boot open until this process is ended, and finish nothing
+    #[arg(long)]
+    pub(crate) hold: bool,
 }
 
 impl Verb for FinalizeStaged {
@@ -24,6 +27,14 @@ impl Verb for FinalizeStaged {
     const HIDDEN: bool = true;
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        if self.hold {
+            let sysroot = system::open(&self.sysroot)?;
+            sysroot.require_booted()?;
+            // Its handle of /boot keeps an automounter from unmounting it; the unit's end is a signal.
+            loop {
+                std::thread::park();
+            }
+        }
         let mut lock = system::lock(context, &self.sysroot)?;
         lock.require_booted()?;
         match staged::finalize(&mut lock)? {

@@ -1,5 +1,6 @@
 //! Verbs of a host's deployments, spelled as `ostree admin` spells them. One file a verb.
 
+pub(crate) mod boot_complete;
 pub(crate) mod cleanup;
 pub(crate) mod config_diff;
 pub(crate) mod current_dir;
@@ -7,6 +8,7 @@ pub(crate) mod deploy;
 pub(crate) mod finalize_staged;
 pub(crate) mod init_fs;
 pub(crate) mod kargs_edit_in_place;
+pub(crate) mod lock_finalization;
 pub(crate) mod pin;
 pub(crate) mod set_default;
 pub(crate) mod set_kargs;
@@ -38,7 +40,9 @@ pub(crate) static ADMIN: Group = Group {
                 verb::<pin::Pin>(),
                 verb::<set_origin::SetOrigin>(),
                 verb::<config_diff::ConfigDiff>(),
+                verb::<lock_finalization::LockFinalization>(),
                 verb::<finalize_staged::FinalizeStaged>(),
+                verb::<boot_complete::BootComplete>(),
                 verb::<cleanup::Cleanup>(),
                 Node::Group(&KARGS),
             ],

@@ -2,8 +2,10 @@
 
 use ostler_deploy::deploy::Deployed;
 use ostler_deploy::etc_merge::{FileAgainstDirectory, MergeReport};
+use ostler_deploy::finalization;
 use ostler_deploy::publish::Published;
-use ostler_deploy::staged::StagedDeployment;
+use ostler_deploy::staged::{Finalization, StagedDeployment};
+use ostler_deploy::upgrade::Finish;
 use ostler_deploy::{Settings, Sysroot, SysrootLock};
 use ostler_format::StaterootName;
 use ostler_store::transaction::format_size;
@@ -44,6 +46,17 @@ pub(crate) fn lock(context: &Context, option: &SysrootOption) -> anyhow::Result<
 /// Parses the name of a stateroot that may be given.
 pub(crate) fn stateroot(given: Option<&str>) -> anyhow::Result<Option<StaterootName>> {
     Ok(given.map(StaterootName::new).transpose()?)
+}
+
+/// Says when a change of a host verb is finished: at shutdown where the running system does that, or else at once.
+pub(crate) fn finish(lock: &SysrootLock, lock_finalization: bool) -> anyhow::Result<Finish> {
+    if lock_finalization {
+        return Ok(Finish::Staged(Finalization::Locked));
+    }
+    Ok(match finalization::finishes_at_shutdown(lock)? {
+        true => Finish::Staged(Finalization::AtShutdown),
+        false => Finish::Now,
+    })
 }
 
 /// Tells what a new deployment is, and what its merge of `/etc` did.

@@ -1,10 +1,7 @@
 //! What `upgrade`, `rebase` and `deploy` have in common.
 
 use ostler_deploy::deploy::DeployOptions;
-use ostler_deploy::staged::Finalization;
-use ostler_deploy::upgrade::{
-    self, Finish, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded,
-};
+use ostler_deploy::upgrade::{self, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded};
 
 use super::fetch::Puller;
 use super::options::HostOptions;
@@ -37,10 +34,7 @@ pub(crate) fn run(context: &Context, host: &HostOptions, change: Change) -> anyh
         target: change.target,
         steps: change.steps,
         older: change.older,
-        finish: match host.lock_finalization {
-            true => Finish::Staged(Finalization::Locked),
-            false => Finish::Now,
-        },
+        finish: system::finish(&lock, host.lock_finalization)?,
         if_pending: IfPending::Leave,
         deploy: DeployOptions {
             stateroot: system::stateroot(host.stateroot.as_deref())?,

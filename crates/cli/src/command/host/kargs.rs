@@ -4,7 +4,8 @@ use anyhow::Context as _;
 use ostler_deploy::SysrootLock;
 use ostler_deploy::deploy::{self, DeployOptions};
 use ostler_deploy::kargs::{Base, KargsWish};
-use ostler_deploy::staged::{self, Finalization};
+use ostler_deploy::staged;
+use ostler_deploy::upgrade::Finish;
 use ostler_format::KernelArgs;
 
 use super::options::HostOptions;
@@ -155,18 +156,16 @@ impl Kargs {
             ..DeployOptions::default()
         };
         let sink = context.sink();
-        if self.host.lock_finalization {
-            let staged = staged::stage(
-                lock,
-                chosen.id.commit,
-                &options,
-                Finalization::Locked,
-                &*sink,
-            )?;
-            system::tell_staged(context, &staged);
-        } else {
-            let deployed = deploy::deploy(lock, chosen.id.commit, &options, &*sink)?;
-            system::tell_deployed(context, &deployed)?;
+        let commit = chosen.id.commit;
+        match system::finish(lock, self.host.lock_finalization)? {
+            Finish::Staged(finalization) => {
+                let staged = staged::stage(lock, commit, &options, finalization, &*sink)?;
+                system::tell_staged(context, &staged);
+            }
+            Finish::Now => {
+                let deployed = deploy::deploy(lock, commit, &options, &*sink)?;
+                system::tell_deployed(context, &deployed)?;
+            }
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ pub(crate) mod cleanup;
 pub(crate) mod deploy;
 pub(crate) mod editor;
 pub(crate) mod fetch;
+pub(crate) mod finalize_deployment;
 pub(crate) mod history;
 pub(crate) mod kargs;
 pub(crate) mod options;
@@ -26,5 +27,6 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<deploy::Deploy>(),
     verb::<rollback::Rollback>(),
     verb::<kargs::Kargs>(),
+    verb::<finalize_deployment::FinalizeDeployment>(),
     verb::<cleanup::Cleanup>(),
 ];
