@@ -190,3 +190,47 @@ fn a_signature_that_is_taken_away_is_gone_for_both() {
         }
     }
 }
+
+#[test]
+fn a_view_of_the_summary_tells_which_signatures_by_bare_keys_are_of_somebody_trusted() {
+    // A key of RFC 8032, section 7.1: the seed and the public key, and the public key.
+    let public = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";
+    let secret =
+        "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+    let scratch = Scratch::new();
+    let tree = scratch.join("tree");
+    std::fs::create_dir(&tree).unwrap();
+    let repo = Program::ostler().init_quick(&scratch.join("repo"), "archive");
+    repo.commit("main", &tree, &[]);
+    repo.run(
+        "summary",
+        ["-u", "--sign-type=ed25519", &format!("--sign={secret}")],
+    );
+    let seen = repo.run("summary", ["-v"]);
+    assert!(
+        seen.ends_with("ed25519: Signature by no key that is trusted here"),
+        "{seen}"
+    );
+    let verify = format!("--sign-verify=ed25519=inline:{public}");
+    repo.run(
+        "remote",
+        ["add", "--no-gpg-verify", &verify, "o", "http://localhost"],
+    );
+    let seen = repo.run("summary", ["-v"]);
+    let good = "ed25519: Signature verified successfully with key 'd75a980182b10ab7d54bfed3c964073a0ee172f3daa62325af021a68f707511a'";
+    assert!(seen.ends_with(good), "{seen}");
+    // Somebody changes the summary and leaves the signature.
+    let summary = repo.path().join("summary");
+    let mut bytes = std::fs::read(&summary).unwrap();
+    let at = bytes
+        .windows(4)
+        .position(|window| window == b"main")
+        .unwrap();
+    bytes[at] = b'n';
+    std::fs::write(&summary, bytes).unwrap();
+    let seen = repo.run("summary", ["-v"]);
+    assert!(
+        seen.ends_with("ed25519: Signature by no key that is trusted here"),
+        "{seen}"
+    );
+}

@@ -6,6 +6,8 @@ use ostler_format::SignatureKind;
 
 use super::host::{list_files, read_file};
 use super::key_text::parse_public_keys;
+use crate::remote::Remote;
+
 use super::{BareKind, SignError, TrustRoots, Verifier};
 
 /// Public keys of one kind, and those that are revoked whoever trusts them.
@@ -25,6 +27,31 @@ impl PublicKeys {
             trusted: Vec::new(),
             revoked: Vec::new(),
         }
+    }
+
+    /// The keys of this kind that the host or any remote of a repository trusts; what cannot be read trusts nothing.
+    ///
+    /// # Errors
+    /// As [`PublicKeys::revoke_of`].
+    pub fn of_all(
+        remotes: &[Remote],
+        kind: BareKind,
+        roots: &TrustRoots,
+    ) -> Result<Self, SignError> {
+        let mut keys = Self::new(kind);
+        keys.trust_of(roots)?;
+        for configured in remotes
+            .iter()
+            .filter_map(|it| it.verification.get(kind.name()))
+        {
+            if let Some(path) = &configured.file {
+                let _ = keys.trust_file(path);
+            }
+            if let Some(key) = &configured.key {
+                let _ = keys.trust(key);
+            }
+        }
+        Ok(keys)
     }
 
     /// How many keys are trusted, revoked ones counted.

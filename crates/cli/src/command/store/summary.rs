@@ -86,14 +86,17 @@ impl Verb for Summary {
 }
 
 impl Summary {
-    /// Describes the OpenPGP signatures in `summary.sig` by all keys that this repository trusts for some remote.
+    /// Describes the signatures in `summary.sig` by all keys that this host or this repository trusts for some remote.
     fn signatures(&self, repo: &Repo) -> anyhow::Result<String> {
         let Some(signatures) = sign::summary::read_bytes(repo)? else {
             return Ok(String::new());
         };
         let signatures = Metadata::parse(&signatures).context("summary.sig")?;
         let keyring = text::signatures::all_keys(repo, self.signing.gpg_homedir.as_deref())?;
-        text::signatures::describe(&read(repo)?, &signatures, keyring)
+        let bytes = read(repo)?;
+        let mut text = text::signatures::describe(&bytes, &signatures, keyring)?;
+        text.push_str(&text::signatures::describe_bare(repo, &bytes, &signatures)?);
+        Ok(text)
     }
 
     fn extra_metadata(&self) -> anyhow::Result<Metadata> {
