@@ -10,7 +10,7 @@
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
-//! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`cleanup`] | the verbs |
+//! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
 //! | [`status`] | what is told of all of it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
@@ -43,6 +43,7 @@ pub mod staged;
 pub mod stateroot;
 pub mod status;
 pub mod sysroot;
+pub mod unlock;
 pub mod upgrade;
 
 pub use deployment::Deployment;

@@ -18,6 +18,7 @@ pub(crate) mod status;
 pub(crate) mod switch;
 pub(crate) mod system;
 pub(crate) mod undeploy;
+pub(crate) mod unlock;
 pub(crate) mod upgrade;
 
 use crate::grammar::{Group, Node, Section, verb};
@@ -40,6 +41,7 @@ pub(crate) static ADMIN: Group = Group {
                 verb::<pin::Pin>(),
                 verb::<set_origin::SetOrigin>(),
                 verb::<config_diff::ConfigDiff>(),
+                verb::<unlock::Unlock>(),
                 verb::<lock_finalization::LockFinalization>(),
                 verb::<finalize_staged::FinalizeStaged>(),
                 verb::<boot_complete::BootComplete>(),

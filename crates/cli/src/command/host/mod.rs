@@ -16,6 +16,7 @@ pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod status_text;
 pub(crate) mod upgrade;
+pub(crate) mod usroverlay;
 
 use crate::grammar::{Node, verb};
 
@@ -27,6 +28,7 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<deploy::Deploy>(),
     verb::<rollback::Rollback>(),
     verb::<kargs::Kargs>(),
+    verb::<usroverlay::UsrOverlay>(),
     verb::<finalize_deployment::FinalizeDeployment>(),
     verb::<cleanup::Cleanup>(),
 ];
