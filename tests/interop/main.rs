@@ -13,6 +13,7 @@ mod collections;
 mod commit;
 mod debian;
 mod deltas;
+mod etc;
 mod metadata;
 mod payload_links;
 mod pull;

@@ -4,6 +4,9 @@ use std::error::Error;
 use std::io::ErrorKind;
 
 use crate::cleanup::CleanupError;
+use crate::etc_merge::EtcMergeError;
+use crate::etc_restore::RestoreError;
+use crate::host_file::{self, HostFileError};
 use crate::kernel::KernelError;
 use crate::lock::SysrootLockError;
 use crate::materialize::MaterializeError;
@@ -23,6 +26,9 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(BootSpaceError::hint))
         .or_else(|| error.downcast_ref().and_then(SignatureError::hint))
         .or_else(|| error.downcast_ref().and_then(upgrade))
+        .or_else(|| error.downcast_ref().and_then(restore))
+        .or_else(|| error.downcast_ref().and_then(etc_merge))
+        .or_else(|| error.downcast_ref().and_then(meant))
         .or_else(|| error.downcast_ref().and_then(simple_lock))
         .or_else(|| simple(error).map(str::to_owned))
 }
@@ -65,6 +71,41 @@ fn upgrade(error: &UpgradeError) -> Option<String> {
             "choose what to follow with `ostler rebase REMOTE:REF`".to_owned()
         }
         UpgradeError::Older { .. } => "use --allow-downgrade to permit it".to_owned(),
+        _ => return None,
+    })
+}
+
+fn etc_merge(error: &EtcMergeError) -> Option<String> {
+    match error {
+        EtcMergeError::Refused { path, .. } => Some(format!(
+            "`ostler etc restore /etc/{path}` takes the default; or change the rule in /etc/{}",
+            host_file::PATH
+        )),
+        EtcMergeError::HostFile(error) => meant(error),
+        _ => None,
+    }
+}
+
+fn meant(error: &HostFileError) -> Option<String> {
+    match error {
+        HostFileError::Syntax { meant, .. } => {
+            meant.as_ref().map(|name| format!("did you mean `{name}`?"))
+        }
+        _ => None,
+    }
+}
+
+fn restore(error: &RestoreError) -> Option<String> {
+    Some(match error {
+        RestoreError::OutsideEtc { .. } => "write /etc/NAME, or NAME alone".to_owned(),
+        RestoreError::NoDefault { path } => {
+            format!("it is your own; `rm -r /etc/{path}` removes it")
+        }
+        RestoreError::IsDirectory { .. } => {
+            "use --recursive to put back all that was changed in it".to_owned()
+        }
+        RestoreError::InTheWay { path } => format!("move /etc/{path} away first"),
+        RestoreError::CopyExists { path } => format!("move /etc/{path} away, or leave out --keep"),
         _ => return None,
     })
 }

@@ -5,12 +5,14 @@
 //! | [`layout`], [`settings`] | every path name; switches of the environment |
 //! | [`sysroot`], [`deployment`], [`host`] | a system root as it is, read without privilege; the running system |
 //! | [`lock`] | the right to change a system root |
-//! | [`plan`] | the next boot order, as a pure function |
+//! | [`host_file`] | what a person wants of the host, in one file |
+//! | [`plan`], [`retention`] | the next boot order, as a pure function |
 //! | [`preflight`] | what is checked before anything is written |
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
+//! | [`etc_restore`] | verbs of `/etc` |
 //! | [`status`] | what is told of all of it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
@@ -21,9 +23,11 @@ pub mod cleanup;
 pub mod deploy;
 pub mod deployment;
 pub mod etc_merge;
+pub mod etc_restore;
 pub mod finalization;
 mod hint;
 pub mod host;
+pub mod host_file;
 pub mod kargs;
 pub mod kernel;
 pub mod layout;
@@ -37,6 +41,7 @@ pub mod overlay;
 pub mod plan;
 pub mod preflight;
 pub mod publish;
+pub mod retention;
 pub mod settings;
 pub mod signatures;
 pub mod staged;

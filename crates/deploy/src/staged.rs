@@ -16,6 +16,7 @@ use crate::finalization;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::materialize::{self, MaterializeError};
+use crate::merge_record;
 use crate::plan::{Position, Retain, Wish};
 use crate::preflight::{self, BootSpaceError};
 use crate::stateroot::bump_mtime;
@@ -112,6 +113,10 @@ pub fn stage(
     let root = lock.open_deployment(&deployment.id)?;
     materialize::copy_default_etc(&root)?;
     let merge = rehearse(lock, &deployment, prepared.merge.as_ref())?;
+    if let Some(merge) = &merge {
+        // What the merge would do, until it is done.
+        merge_record::write(lock, &deployment.id, &merge.report)?;
+    }
     if let Some(origin) = &deployment.origin {
         let path = deployment.id.origin_path();
         lock.ostree

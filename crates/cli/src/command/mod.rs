@@ -1,6 +1,7 @@
 //! All verbs, and which name of the program has which.
 
 mod admin;
+mod etc;
 mod host;
 mod program;
 mod signing;
@@ -41,7 +42,7 @@ static OSTLER: Group = Group {
         },
         Section {
             heading: "Its deployments",
-            nodes: &[Node::Group(&admin::ADMIN)],
+            nodes: &[Node::Group(&admin::ADMIN), Node::Group(&etc::GROUP)],
         },
         Section {
             heading: "This program",

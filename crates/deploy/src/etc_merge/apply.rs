@@ -5,7 +5,7 @@ use ostler_fs::{Access, Dir, FsError, LinkPolicy, file};
 use super::EtcMergeError;
 use super::conflict::{MergeReport, OddFile, OddKind, OddOutcome, shown};
 use super::copy::{copy_dir_attributes, copy_regular, copy_symlink, replace_dir_attributes};
-use super::plan::{Action, MergePlan};
+use super::plan::{Action, MergePlan, NEW_SUFFIX};
 use super::snapshot::is_vanished;
 
 /// Carries out `plan` on `etc`, a copy of the new default, taking content from the person's tree.
@@ -21,6 +21,7 @@ pub fn apply(plan: &MergePlan, person: &Dir, etc: &Dir) -> Result<MergeReport, E
             Action::Remove(path) => remove(etc, path).map(|()| Done::Yes),
             Action::MakeDir(path) => make_dir(person, etc, path),
             Action::SetAttributes(path) => set_attributes(person, etc, path),
+            Action::KeepDefault(path) => keep_default(etc, path),
             Action::Copy(path) => copy(person, etc, path),
         }?;
         if done == Done::Vanished {
@@ -95,6 +96,16 @@ fn set_attributes(person: &Dir, etc: &Dir, path: &[u8]) -> Result<Done, FsError>
         return Ok(Done::Vanished);
     };
     replace_dir_attributes(&from, &etc.open_dir_beneath(path)?)?;
+    Ok(Done::Yes)
+}
+
+/// Lays the new default beside its own name, which something else takes next.
+fn keep_default(etc: &Dir, path: &[u8]) -> Result<Done, FsError> {
+    let (parent, name) = split(path);
+    let second = [name, NEW_SUFFIX.as_bytes()].concat();
+    let parent = etc.open_dir_beneath(parent)?;
+    parent.unlink_optional(second.as_slice())?;
+    parent.hard_link(name, &parent, second.as_slice())?;
     Ok(Done::Yes)
 }
 

@@ -61,6 +61,12 @@ pub enum Decision {
     PersonKept,
     /// Nothing, as the person removed it.
     StaysRemoved,
+    /// The new default, as a rule says.
+    DefaultTaken,
+    /// What the person has, and the new default beside it, as a rule says.
+    BothKept,
+    /// A rule says that nothing is merged; there is no deployment with this.
+    Refused,
 }
 
 impl fmt::Display for Conflict {
@@ -105,6 +111,9 @@ impl fmt::Display for Conflict {
         match self.decision {
             Decision::PersonKept => f.write_str("; yours was kept")?,
             Decision::StaysRemoved => f.write_str("; it stays removed")?,
+            Decision::DefaultTaken => return f.write_str("; the new default was taken"),
+            Decision::BothKept => f.write_str("; yours stays as it is")?,
+            Decision::Refused => f.write_str("; a rule says to fail")?,
         }
         match &self.new_default {
             Some(place) => write!(f, ", the new default is `{place}`"),
@@ -169,7 +178,7 @@ impl fmt::Display for OddFile {
 }
 
 /// A path as text, from which nothing is lost.
-pub(super) fn shown(path: &[u8]) -> String {
+pub(crate) fn shown(path: &[u8]) -> String {
     match std::str::from_utf8(path) {
         Ok(text) if !text.contains(|c: char| c.is_control() || c == '\\') => text.to_owned(),
         _ => path.escape_ascii().to_string(),

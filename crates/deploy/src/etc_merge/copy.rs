@@ -68,7 +68,7 @@ pub(super) fn odd_kind(file_type: FileType) -> OddKind {
 }
 
 /// Copies an open regular file, without its time, to a file for `target` that has no name yet.
-pub(super) fn copy_regular(
+pub(crate) fn copy_regular(
     from: &File,
     metadata: &Metadata,
     target: &Dir,
@@ -85,7 +85,7 @@ pub(super) fn copy_regular(
 }
 
 /// Copies a symlink to the same name in another directory, in place of a file or symlink that may be there.
-pub(super) fn copy_symlink(
+pub(crate) fn copy_symlink(
     from: &Dir,
     name: impl ostler_fs::Name,
     target: &Dir,
@@ -102,13 +102,13 @@ pub(super) fn copy_symlink(
 }
 
 /// Gives a new directory the owner, mode and all attributes of another.
-pub(super) fn copy_dir_attributes(from: &Dir, to: &Dir) -> Result<(), FsError> {
+pub(crate) fn copy_dir_attributes(from: &Dir, to: &Dir) -> Result<(), FsError> {
     let xattrs = xattr::all(from, XATTRS_MAX_BYTES)?;
     set_dir_attributes(from, to, xattrs)
 }
 
 /// Gives a directory that has a label of its own the owner, mode and a person's attributes of another.
-pub(super) fn replace_dir_attributes(from: &Dir, to: &Dir) -> Result<(), FsError> {
+pub(crate) fn replace_dir_attributes(from: &Dir, to: &Dir) -> Result<(), FsError> {
     let mut xattrs = xattr::all(from, XATTRS_MAX_BYTES)?;
     xattrs.retain(|(name, _)| !is_systems_own(name));
     for (name, _) in xattr::all(to, XATTRS_MAX_BYTES)? {

@@ -7,7 +7,7 @@
 //!
 //! Reading (`snapshot`), comparing ([`diff`]), deciding ([`plan_merge`]) and acting ([`apply`]) are separate; comparing and deciding are
 //! pure. What a person added, changed or removed wins over the default, as with libostree. Where the default changed too, the decision is
-//! the same and a [`Conflict`] says so; the new default can be read in the new deployment's `usr/etc` for as long as it lives.
+//! the same, unless a [`Rule`] of the person's says another, and a [`Conflict`] says so; the new default can be read in the new deployment's `usr/etc` for as long as it lives.
 //!
 //! What differs from libostree:
 //! - A person's file where the default has a directory, or the other way round, is a conflict and not the end of the upgrade.
@@ -23,19 +23,28 @@ mod conflict;
 mod copy;
 mod diff;
 mod plan;
+mod policy;
 mod snapshot;
+mod survey;
 
 #[cfg(test)]
 mod tests;
 
 use ostler_fs::{Dir, FsError};
 
+use crate::host_file::{HostFile, HostFileError};
+
 pub use apply::apply;
+pub(crate) use conflict::shown;
 pub use conflict::{Conflict, ConflictKind, Decision, MergeReport, OddFile, OddKind, OddOutcome};
 pub use copy::copy_default;
+pub(crate) use copy::{copy_dir_attributes, copy_regular, copy_symlink, replace_dir_attributes};
 pub use diff::{Changes, diff};
-pub use plan::{Action, MergePlan, plan_merge};
+pub use plan::{Action, MergePlan, plan_merge, plan_merge_by};
+pub use policy::{PatternError, Policy, Rule, Rules};
+pub(crate) use snapshot::parents;
 pub use snapshot::{Content, Node, Snapshot, Snapshots};
+pub use survey::{Change, ChangeKind, Survey, read_text, survey};
 
 /// The reason why `/etc` could not be merged.
 #[derive(Debug, thiserror::Error)]
@@ -44,12 +53,31 @@ pub enum EtcMergeError {
     /// A default could not be read, a person's file is there but can't be read, or the new `/etc` can't be written.
     #[error("cannot merge /etc: {0}")]
     Fs(#[from] FsError),
+    /// The rules for this merge cannot be read.
+    #[error("cannot merge /etc: {0}")]
+    HostFile(#[from] Box<HostFileError>),
+    /// A path is in conflict for which a rule says to fail.
+    #[error(
+        "cannot merge /etc: `/etc/{path}` and {others} other paths are in conflict, and a rule says to fail"
+    )]
+    Refused {
+        /// The first such path below `/etc`.
+        path: String,
+        /// How many more there are.
+        others: usize,
+    },
     /// A person's file is in the place of a new directory, and that is not to be settled by keeping the file.
     #[error("Modified config file newly defaults to directory `/etc/{path}`, cannot merge")]
     FileAgainstDirectory {
         /// The path below `/etc`.
         path: String,
     },
+}
+
+impl From<HostFileError> for EtcMergeError {
+    fn from(error: HostFileError) -> Self {
+        Self::HostFile(Box::new(error))
+    }
 }
 
 /// What becomes of a person's file where the new default is a directory.
@@ -100,17 +128,43 @@ pub fn plan(
     sides: Sides<'_>,
     file_against_directory: FileAgainstDirectory,
 ) -> Result<MergePlan, EtcMergeError> {
+    let rules = HostFile::read(sides.person)?.etc;
     let trees = Snapshots::read(sides)?;
-    let mut plan = plan_merge(&trees.old_default, &trees.person, &trees.new_default);
+    let mut plan = plan_merge_by(
+        &rules,
+        &trees.old_default,
+        &trees.person,
+        &trees.new_default,
+    );
     plan.note_vanished(&trees.vanished, &trees.new_default);
+    refuse_where_asked(&plan)?;
     let mut conflicts = plan.report.conflicts.iter();
-    match conflicts.find(|it| it.kind == ConflictKind::FileAgainstDirectory) {
+    let against = |it: &&Conflict| {
+        it.kind == ConflictKind::FileAgainstDirectory && it.decision == Decision::PersonKept
+    };
+    match conflicts.find(against) {
         Some(it) if file_against_directory == FileAgainstDirectory::Refuse => {
             Err(EtcMergeError::FileAgainstDirectory {
                 path: it.path.clone(),
             })
         }
         _ => Ok(plan),
+    }
+}
+
+/// Ends a merge in which a path is in conflict that a rule has said to fail for.
+fn refuse_where_asked(plan: &MergePlan) -> Result<(), EtcMergeError> {
+    let mut refused = plan
+        .report
+        .conflicts
+        .iter()
+        .filter(|it| it.decision == Decision::Refused);
+    match refused.next() {
+        None => Ok(()),
+        Some(first) => Err(EtcMergeError::Refused {
+            path: first.path.clone(),
+            others: refused.count(),
+        }),
     }
 }
 

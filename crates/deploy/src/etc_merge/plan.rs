@@ -11,7 +11,11 @@ use super::conflict::{
     Conflict, ConflictKind, Decision, MergeReport, OddFile, OddKind, OddOutcome, shown,
 };
 use super::diff::diff;
+use super::policy::{Policy, Rules};
 use super::snapshot::{Content, Node, Snapshot, parents};
+
+/// What the name of a new default ends in that is laid beside the person's file.
+pub(super) const NEW_SUFFIX: &str = ".new";
 
 /// One step on a copy of the new default; paths are below `/etc`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +26,8 @@ pub enum Action {
     MakeDir(Vec<u8>),
     /// Gives the directory that is there the owner, mode and attributes of the person's.
     SetAttributes(Vec<u8>),
+    /// Gives the new default, a file or symlink, a second name: its own and [`NEW_SUFFIX`].
+    KeepDefault(Vec<u8>),
     /// Copies the person's file or symlink, in place of a file or symlink that may be there.
     Copy(Vec<u8>),
 }
@@ -33,6 +39,7 @@ impl Action {
             Self::Remove(path)
             | Self::MakeDir(path)
             | Self::SetAttributes(path)
+            | Self::KeepDefault(path)
             | Self::Copy(path) => path,
         }
     }
@@ -47,10 +54,22 @@ pub struct MergePlan {
     pub report: MergeReport,
 }
 
-/// Decides how a person's changes come into a new default.
+/// Decides how a person's changes come into a new default; the person's wins in every conflict.
 pub fn plan_merge(old: &Snapshot, person: &Snapshot, new: &Snapshot) -> MergePlan {
+    plan_merge_by(&Rules::default(), old, person, new)
+}
+
+/// Decides how a person's changes come into a new default, with rules for what both changed.
+pub fn plan_merge_by(
+    rules: &Rules,
+    old: &Snapshot,
+    person: &Snapshot,
+    new: &Snapshot,
+) -> MergePlan {
     let changes = diff(old, person);
     let mut planner = Planner {
+        rules,
+        taken: BTreeSet::new(),
         old,
         person,
         new,
@@ -74,10 +93,27 @@ pub fn plan_merge(old: &Snapshot, person: &Snapshot, new: &Snapshot) -> MergePla
             planner.changed(path, node, default);
         }
     }
+    planner.plan.settle_new_names();
     planner.plan
 }
 
 impl MergePlan {
+    /// Lets a new default that is laid beside a file have its name, whatever an earlier merge or a person left there.
+    fn settle_new_names(&mut self) {
+        let names: BTreeSet<Vec<u8>> = self
+            .actions
+            .iter()
+            .filter_map(|action| match action {
+                Action::KeepDefault(path) => Some([path, NEW_SUFFIX.as_bytes()].concat()),
+                _ => None,
+            })
+            .collect();
+        self.actions.retain(|action| match action {
+            Action::Copy(path) | Action::Remove(path) => !names.contains(path),
+            _ => true,
+        });
+    }
+
     /// Leaves the new default in place of files that vanished while the trees were read, and reports them.
     pub(super) fn note_vanished(&mut self, vanished: &BTreeSet<Vec<u8>>, new: &Snapshot) {
         self.actions
@@ -101,6 +137,9 @@ impl MergePlan {
 }
 
 struct Planner<'a> {
+    rules: &'a Rules,
+    /// Conflicts in which the new default won; nothing of the person's below them is merged.
+    taken: BTreeSet<Vec<u8>>,
     old: &'a Snapshot,
     person: &'a Snapshot,
     new: &'a Snapshot,
@@ -114,13 +153,18 @@ impl Planner<'_> {
         if self.new.get(path).is_none() {
             return;
         }
-        if !self.new.same_at(self.old, path) {
-            self.conflict(path, ConflictKind::PersonRemoved, Decision::StaysRemoved);
+        if !self.new.same_at(self.old, path)
+            && self.conflict(path, ConflictKind::PersonRemoved) == Wins::Default
+        {
+            return;
         }
         self.act(Action::Remove(path.to_vec()));
     }
 
     fn changed(&mut self, path: &[u8], node: &Node, old: Option<&Node>) {
+        if self.is_taken(path) {
+            return;
+        }
         match &node.content {
             Content::Special(kind) => self.special(path, *kind, old),
             Content::Directory { .. } => self.directory(path, node, old),
@@ -134,7 +178,10 @@ impl Planner<'_> {
             (Some(_), None) => OddOutcome::DefaultKept,
             (Some(_), Some(_)) => {
                 self.removed(path);
-                OddOutcome::DefaultRemoved
+                match self.taken.contains(path) {
+                    true => OddOutcome::DefaultKept,
+                    false => OddOutcome::DefaultRemoved,
+                }
             }
         };
         self.plan.report.odd.push(OddFile {
@@ -149,36 +196,43 @@ impl Planner<'_> {
     }
 
     fn file(&mut self, path: &[u8], node: &Node, old: Option<&Node>) {
-        self.make_parents(path);
-        match (self.new.get(path), old) {
-            (None, None) => (),
-            (None, Some(_)) => {
-                self.conflict(path, ConflictKind::DefaultRemoved, Decision::PersonKept);
-            }
+        // A directory above it may be in conflict itself.
+        if self.make_parents(path) == Wins::Default {
+            return;
+        }
+        let kind = match (self.new.get(path), old) {
+            (None, None) => None,
+            (None, Some(_)) => Some(ConflictKind::DefaultRemoved),
             (Some(new), _) if new.is_dir() => {
-                if !self.new.same_at(self.old, path) {
-                    let kind = ConflictKind::FileAgainstDirectory;
-                    self.conflict(path, kind, Decision::PersonKept);
-                }
-                self.act(Action::Remove(path.to_vec()));
+                (!self.new.same_at(self.old, path)).then_some(ConflictKind::FileAgainstDirectory)
             }
-            (Some(new), Some(old)) if new.same(old) || new.same(node) => (),
-            (Some(new), None) if new.same(node) => (),
-            (Some(_), Some(_)) => {
-                self.conflict(path, ConflictKind::BothChanged, Decision::PersonKept);
-            }
-            (Some(_), None) => self.conflict(path, ConflictKind::BothAdded, Decision::PersonKept),
+            (Some(new), Some(old)) if new.same(old) || new.same(node) => None,
+            (Some(new), None) if new.same(node) => None,
+            (Some(_), Some(_)) => Some(ConflictKind::BothChanged),
+            (Some(_), None) => Some(ConflictKind::BothAdded),
+        };
+        if kind.is_some_and(|kind| self.conflict(path, kind) == Wins::Default) {
+            return;
+        }
+        if self.new.get(path).is_some_and(Node::is_dir) {
+            self.act(Action::Remove(path.to_vec()));
         }
         self.act(Action::Copy(path.to_vec()));
     }
 
     fn directory(&mut self, path: &[u8], node: &Node, old: Option<&Node>) {
-        self.make_parents(path);
+        if self.make_parents(path) == Wins::Default {
+            return;
+        }
         let same_attributes = |a: &Node, b: &Node| a.same(b) && !other_attributes(a, b);
         match (self.new.get(path), old) {
             (None, old) => {
-                if old.is_some() {
-                    self.conflict(path, ConflictKind::DefaultRemoved, Decision::PersonKept);
+                if old.is_some()
+                    && self.conflict(path, ConflictKind::DefaultRemoved) == Wins::Default
+                {
+                    // What the person added to it makes it again.
+                    self.taken.remove(path);
+                    return;
                 }
                 self.make(path);
             }
@@ -186,16 +240,20 @@ impl Planner<'_> {
                 if same_attributes(new, node) {
                     return;
                 }
-                if !old.is_some_and(|old| same_attributes(new, old)) {
-                    let kind = ConflictKind::BothChangedDirectory;
-                    self.conflict(path, kind, Decision::PersonKept);
+                if !old.is_some_and(|old| same_attributes(new, old))
+                    && self.conflict(path, ConflictKind::BothChangedDirectory) == Wins::Default
+                {
+                    // What the person has in it is merged all the same.
+                    self.taken.remove(path);
+                    return;
                 }
                 self.act(Action::SetAttributes(path.to_vec()));
             }
             (Some(new), old) => {
-                if !old.is_some_and(|old| new.same(old)) {
-                    let kind = ConflictKind::DirectoryAgainstFile;
-                    self.conflict(path, kind, Decision::PersonKept);
+                if !old.is_some_and(|old| new.same(old))
+                    && self.conflict(path, ConflictKind::DirectoryAgainstFile) == Wins::Default
+                {
+                    return;
                 }
                 self.act(Action::Remove(path.to_vec()));
                 self.make(path);
@@ -203,10 +261,10 @@ impl Planner<'_> {
         }
     }
 
-    /// Makes the directories above a path that the new default has not.
+    /// Makes the directories above a path that the new default has not, unless a rule takes the default in place of one.
     ///
     /// Those that the person added or changed have been decided on before, as they come first in order.
-    fn make_parents(&mut self, path: &[u8]) {
+    fn make_parents(&mut self, path: &[u8]) -> Wins {
         for parent in parents(path) {
             if self.made.contains(parent) {
                 continue;
@@ -214,14 +272,20 @@ impl Planner<'_> {
             match self.new.get(parent) {
                 Some(node) if node.is_dir() => (),
                 Some(_) => {
-                    let kind = ConflictKind::DirectoryAgainstFile;
-                    self.conflict(parent, kind, Decision::PersonKept);
+                    if self.conflict(parent, ConflictKind::DirectoryAgainstFile) == Wins::Default {
+                        return Wins::Default;
+                    }
                     self.act(Action::Remove(parent.to_vec()));
                     self.make(parent);
                 }
                 None => self.make(parent),
             }
         }
+        Wins::Person
+    }
+
+    fn is_taken(&self, path: &[u8]) -> bool {
+        !self.taken.is_empty() && parents(path).any(|parent| self.taken.contains(parent))
     }
 
     fn make(&mut self, path: &[u8]) {
@@ -235,19 +299,56 @@ impl Planner<'_> {
         self.plan.actions.push(action);
     }
 
-    fn conflict(&mut self, path: &[u8], kind: ConflictKind, decision: Decision) {
-        let path = shown(path);
-        let new_default = match kind {
-            ConflictKind::DefaultRemoved => None,
-            _ => Some(format!("usr/etc/{path}")),
+    /// Notes a conflict, and says who wins it by the rules.
+    fn conflict(&mut self, path: &[u8], kind: ConflictKind) -> Wins {
+        let policy = self.rules.policy(path);
+        let removed = kind == ConflictKind::PersonRemoved;
+        let is_file =
+            |node: &Node| matches!(node.content, Content::File { .. } | Content::Symlink { .. });
+        let new_is_file = self.new.get(path).is_some_and(is_file);
+        let new_path = [path, NEW_SUFFIX.as_bytes()].concat();
+        let in_the_way = |tree: &Snapshot| tree.get(&new_path).is_some_and(Node::is_dir);
+        let beside = policy == Policy::Both
+            && new_is_file
+            && !in_the_way(self.person)
+            && !in_the_way(self.new);
+        let decision = match policy {
+            Policy::Take => Decision::DefaultTaken,
+            Policy::Fail => Decision::Refused,
+            Policy::Both if beside => Decision::BothKept,
+            Policy::Keep | Policy::Both if removed => Decision::StaysRemoved,
+            Policy::Keep | Policy::Both => Decision::PersonKept,
+        };
+        if beside {
+            self.act(Action::KeepDefault(path.to_vec()));
+        }
+        let shown_path = shown(path);
+        let new_default = match (kind, beside) {
+            (ConflictKind::DefaultRemoved, _) => None,
+            (_, true) => Some(format!("etc/{shown_path}{NEW_SUFFIX}")),
+            (_, false) => Some(format!("usr/etc/{shown_path}")),
         };
         self.plan.report.conflicts.push(Conflict {
-            path,
+            path: shown_path,
             kind,
             decision,
             new_default,
         });
+        match policy {
+            Policy::Take => {
+                self.taken.insert(path.to_vec());
+                Wins::Default
+            }
+            Policy::Keep | Policy::Both | Policy::Fail => Wins::Person,
+        }
     }
+}
+
+/// Whose version of a path the new deployment has.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wins {
+    Person,
+    Default,
 }
 
 /// Says whether two directories differ in attributes that a person can set.

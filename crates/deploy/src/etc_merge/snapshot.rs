@@ -93,6 +93,11 @@ impl Snapshot {
         Ok(Self { nodes })
     }
 
+    /// Makes a tree of paths that were read elsewhere.
+    pub(super) fn of(nodes: BTreeMap<Vec<u8>, Node>) -> Self {
+        Self { nodes }
+    }
+
     /// The paths in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &Node)> {
         self.nodes
@@ -139,7 +144,7 @@ impl FromIterator<(Vec<u8>, Node)> for Snapshot {
 }
 
 /// The parents of a path, the topmost first.
-pub(super) fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.iter()
         .enumerate()
         .filter(|(_, byte)| **byte == b'/')
@@ -220,7 +225,7 @@ impl Snapshots {
     }
 
     /// Reads a default and the person's tree.
-    pub(super) fn read_two(default: &Dir, person: &Dir) -> Result<(Snapshot, Snapshot), FsError> {
+    pub(crate) fn read_two(default: &Dir, person: &Dir) -> Result<(Snapshot, Snapshot), FsError> {
         let mut trees = [Snapshot::read(default)?, Snapshot::read(person)?];
         let vanished = fill_digests(&mut trees, &[default, person])?;
         let [default, mut person] = trees;
@@ -281,7 +286,7 @@ fn file_size(node: &Node) -> Option<u64> {
 }
 
 /// Reads one byte more than `listed_size` at most, which is enough to see that a file has grown; `None` if it is no regular file by now.
-fn read_digest(
+pub(super) fn read_digest(
     root: &Dir,
     path: &[u8],
     listed_size: u64,

@@ -7,6 +7,8 @@ use std::path::Path;
 
 use super::*;
 
+mod rules;
+
 /// `path` to content, `->target`, `/` for a directory, `|` for a fifo, `=` for a socket; with `@755` at the end, a mode.
 type Tree<'a> = &'a [(&'a str, &'a str)];
 

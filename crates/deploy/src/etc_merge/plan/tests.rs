@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::etc_merge::Rule;
 
 fn node() -> impl Strategy<Value = Content> {
     let file = |digest: u8| Content::File {
@@ -80,6 +81,13 @@ fn carried_out(plan: &MergePlan, person: &Snapshot, new: &Snapshot) -> Snapshot 
                     person.get(&path).expect("it is the person's").clone(),
                 );
             }
+            Action::KeepDefault(_) => {
+                let node = nodes.get(&path).expect("the default is there").clone();
+                assert!(!node.is_dir(), "a directory has no second name");
+                let second = [&path[..], NEW_SUFFIX.as_bytes()].concat();
+                assert!(!nodes.get(&second).is_some_and(Node::is_dir));
+                nodes.insert(second, node);
+            }
             Action::Copy(_) => {
                 assert!(
                     !nodes.get(&path).is_some_and(Node::is_dir),
@@ -126,5 +134,47 @@ proptest! {
     fn without_changes_of_the_default_there_is_no_conflict(old in tree(), person in tree()) {
         let plan = plan_merge(&old, &person, &old);
         prop_assert!(plan.report.conflicts.is_empty(), "{:?}", plan.report.conflicts);
+    }
+
+    #[test]
+    fn with_rules_a_plan_can_be_carried_out_and_each_conflict_ends_as_its_rule_says(
+        old in tree(), person in tree(), new in tree(), policies in prop::collection::vec(0_u8..4, 3),
+    ) {
+        let policy = |number| match number {
+            0 => Policy::Keep,
+            1 => Policy::Take,
+            2 => Policy::Both,
+            _ => Policy::Fail,
+        };
+        let rules = ["**", "a/*", "b"].iter().zip(&policies);
+        let rules = rules.map(|(pattern, number)| Rule::new(pattern, policy(*number)).unwrap());
+        let rules = Rules::new(rules.collect());
+        let plan = plan_merge_by(&rules, &old, &person, &new);
+        let result = carried_out(&plan, &person, &new);
+        for conflict in &plan.report.conflicts {
+            let path = conflict.path.as_bytes();
+            let second = [path, NEW_SUFFIX.as_bytes()].concat();
+            let expected = rules.policy(path);
+            match conflict.decision {
+                Decision::DefaultTaken => {
+                    prop_assert_eq!(expected, Policy::Take);
+                    let special = |node: &&Node| matches!(node.content, Content::Special(_));
+                    let same = match (result.get(path), new.get(path).filter(|it| !special(it))) {
+                        (Some(found), Some(new)) => found.same(new) || new.is_dir(),
+                        (found, None) => found.is_none_or(Node::is_dir),
+                        (None, Some(_)) => false,
+                    };
+                    prop_assert!(same, "{:?} is not the new default", conflict.path);
+                }
+                Decision::BothKept => {
+                    prop_assert_eq!(expected, Policy::Both);
+                    prop_assert_eq!(result.get(&second), new.get(path));
+                }
+                Decision::Refused => prop_assert_eq!(expected, Policy::Fail),
+                Decision::PersonKept | Decision::StaysRemoved => {
+                    prop_assert!(matches!(expected, Policy::Keep | Policy::Both));
+                }
+            }
+        }
     }
 }

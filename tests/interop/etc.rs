@@ -1,0 +1,135 @@
+//! `/etc` of deployments that the real `ostree` made, seen and mended by `ostler etc`.
+
+use std::fs;
+use std::path::PathBuf;
+
+use ostler_tests::tree::os::{self, Os};
+use ostler_tests::{Program, Repo, Scratch};
+use serde_json::Value;
+
+/// A sysroot of the real `ostree` with one deployment of `testos`.
+struct Host {
+    scratch: Scratch,
+    sysroot: PathBuf,
+}
+
+impl Host {
+    fn new() -> Self {
+        let scratch = Scratch::in_memory();
+        let sysroot = scratch.join("sysroot");
+        let host = Self { scratch, sysroot };
+        fs::create_dir(&host.sysroot).unwrap();
+        Program::ostree().run(["admin", "init-fs", host.sysroot.to_str().unwrap()]);
+        host.admin(&["os-init", "testos"]);
+        host.deploy("1", &[]);
+        host
+    }
+
+    fn repo(&self) -> Repo {
+        Program::ostree().repo(&self.sysroot.join("ostree/repo"))
+    }
+
+    fn admin(&self, arguments: &[&str]) -> String {
+        let sysroot = format!("--sysroot={}", self.sysroot.display());
+        let all = ["admin"].into_iter().chain(arguments.iter().copied());
+        Program::ostree().run(all.chain([sysroot.as_str()]))
+    }
+
+    /// Commits a version into the sysroot's own repository and deploys it.
+    fn deploy(&self, version: &str, options: &[&str]) {
+        let tree = self.scratch.join(format!("tree-{version}"));
+        let kernel = "one for all";
+        os::write(&tree, Os { version, kernel });
+        self.repo().commit("os/stable", &tree, &[]);
+        let deploy = ["deploy", "--os=testos"].into_iter();
+        let all: Vec<&str> = deploy
+            .chain(options.iter().copied())
+            .chain(["os/stable"])
+            .collect();
+        self.admin(&all);
+    }
+
+    fn root(&self, index: usize) -> PathBuf {
+        let status: Value = serde_json::from_str(&self.ostler(&["status", "--json"])).unwrap();
+        let deployment = &status["deployments"][index];
+        let name = format!(
+            "{}.{}",
+            deployment["checksum"].as_str().unwrap(),
+            deployment["serial"]
+        );
+        self.sysroot.join("ostree/deploy/testos/deploy").join(name)
+    }
+
+    fn ostler(&self, arguments: &[&str]) -> String {
+        let sysroot = format!("--sysroot={}", self.sysroot.display());
+        let all = arguments.iter().copied().chain([sysroot.as_str()]);
+        Program::ostler().run(all)
+    }
+}
+
+#[test]
+fn changes_are_listed_as_the_real_one_lists_them_and_conflicts_are_shown_from_three_sides() {
+    let host = Host::new();
+    let etc = host.root(0).join("etc");
+    fs::write(etc.join("default"), "VERSION_ID=mine\n").unwrap();
+    fs::write(etc.join("own"), "mine\n").unwrap();
+    let real = host.admin(&["config-diff", "--os=testos"]);
+    let ours = host.ostler(&["etc", "diff", "--os=testos"]);
+    let paths = |text: &str| {
+        let words = text.lines().map(|line| {
+            let mut words = line.split_whitespace();
+            [words.next().unwrap(), words.next().unwrap()].join(" ")
+        });
+        let mut words: Vec<String> = words.collect();
+        words.sort();
+        words
+    };
+    assert_eq!(paths(&ours), paths(&real));
+    let text = host.ostler(&["etc", "diff", "--os=testos", "/etc/own"]);
+    assert!(
+        text.contains("+mine") && !text.contains("default"),
+        "{text}"
+    );
+
+    host.deploy("2", &[]);
+    let text = host.ostler(&["etc", "diff", "--deploy-index=1", "default"]);
+    for part in [
+        "In conflict with the pending",
+        "C    `/etc/default`: you and the new version changed it",
+        "+++ /usr/etc/default (new default)",
+        "+default 2",
+        "+++ /etc/default (yours)",
+        "+VERSION_ID=mine",
+    ] {
+        assert!(text.contains(part), "{part} is missing in {text}");
+    }
+    let json = host.ostler(&["etc", "diff", "--deploy-index=1", "--json"]);
+    let json: Value = serde_json::from_str(&json).unwrap();
+    assert_eq!(json["conflicts"][0]["path"], "default");
+    assert_eq!(json["changes"][0]["change"], "modified");
+    assert_eq!(json["changes"][0]["yours"]["size"], 16);
+}
+
+#[test]
+fn a_default_that_was_put_back_is_no_difference_to_the_real_one() {
+    let host = Host::new();
+    let etc = host.root(0).join("etc");
+    fs::write(etc.join("default"), "mine").unwrap();
+    let said = host.ostler(&["etc", "restore", "--os=testos", "--keep", "/etc/default"]);
+    assert_eq!(said, "Restored /etc/default, yours is /etc/default.old\n");
+    let real = host.admin(&["config-diff", "--os=testos"]);
+    let words: Vec<&str> = real.split_whitespace().collect();
+    assert_eq!(words, ["A", "default.old"]);
+    let message = Program::ostler().fail([
+        "etc",
+        "restore",
+        "--os=testos",
+        "default.old",
+        &format!("--sysroot={}", host.sysroot.display()),
+    ]);
+    assert!(
+        message.contains("`/etc/default.old` has no default"),
+        "{message}"
+    );
+    assert!(message.contains("hint: it is your own"), "{message}");
+}
