@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod booted;
 mod checkout;
 mod collections;
 mod commit;
