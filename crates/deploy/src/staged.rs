@@ -80,6 +80,8 @@ pub struct StagedDeployment {
     pub id: DeploymentId,
     /// What the merge of `/etc` would do now; `None` if there is nothing to merge with.
     pub merge: Option<MergePlan>,
+    /// Whether the next shutdown finishes it.
+    pub finalization: Finalization,
 }
 
 /// Checks a commit out now, to be finished at shutdown; what would fail then is tried now.
@@ -131,6 +133,7 @@ pub fn stage(
     Ok(StagedDeployment {
         id: deployment.id,
         merge,
+        finalization,
     })
 }
 

@@ -77,10 +77,13 @@ pub(crate) fn tell_staged(context: &Context, staged: &StagedDeployment) {
     {
         context.printer.warning(conflict);
     }
-    context.printer.note(format_args!(
-        "staged `{}`; it is finished when the system stops",
-        staged.id
-    ));
+    let when = match staged.finalization {
+        Finalization::AtShutdown => "it is finished when the system stops",
+        Finalization::Locked => "it is locked until `ostler finalize-deployment`",
+    };
+    context
+        .printer
+        .note(format_args!("staged `{}`; {when}", staged.id));
 }
 
 /// Tells how much room the removal of objects gave back, if any.
