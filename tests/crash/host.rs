@@ -91,14 +91,14 @@ impl Host {
     }
 }
 
-/// A command on the sysroot of a case, whose deployments are immutable, as on a real system.
+/// A command on the sysroot of a case, whose deployments are immutable, as on a real system; a verb of `admin`, or one of the host itself.
 fn admin(work: &Path, arguments: &[&str]) -> Command {
     let sysroot = format!("--sysroot={}", work.join("sysroot").display());
+    let group = (arguments[0] != "factory-reset").then_some("admin");
     let mut command = ostler().command(
-        ["admin"]
-            .iter()
-            .chain(arguments)
-            .copied()
+        group
+            .into_iter()
+            .chain(arguments.iter().copied())
             .chain([sysroot.as_str()]),
     );
     command.env_remove("OSTREE_SYSROOT_DEBUG");
@@ -419,6 +419,21 @@ fn upgrade_killed_anywhere_boots_the_old_order_or_the_new_and_finishes_when_run_
         old: &[&first],
         new: &[&second, &first],
         twice: &[&second, &first],
+    }
+    .run();
+}
+
+#[test]
+fn a_factory_reset_killed_anywhere_boots_the_old_order_or_the_new() {
+    let (host, first) = one_deployment();
+    Change {
+        name: "factory reset",
+        host: &host,
+        arguments: &["factory-reset", "--os=testos", "--keep=/etc/nested"],
+        again: None,
+        old: &[&first],
+        new: &[&first, &first],
+        twice: &[&first, &first],
     }
     .run();
 }

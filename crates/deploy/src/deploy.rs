@@ -9,6 +9,7 @@ use ostler_store::progress::Sink;
 use crate::cleanup::{self, CleanupError};
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
+use crate::host_file::HostFileError;
 use crate::kargs::KargsWish;
 use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
@@ -42,6 +43,9 @@ pub enum DeployError {
     /// The deployment itself.
     #[error("{0}")]
     Materialize(#[from] MaterializeError),
+    /// The host file, for what should stay.
+    #[error("{0}")]
+    HostFile(#[from] HostFileError),
     /// The boot order.
     #[error("{0}")]
     Plan(#[from] PlanError),
@@ -177,7 +181,8 @@ pub(crate) fn place(
     deployment: Deployment,
     wish: &Wish,
 ) -> Result<Option<Published>, DeployError> {
-    let order = plan::plan(&lock.slots(), wish)?;
+    let slots = lock.slots_beside(&deployment.id.stateroot, Some(deployment.id.commit))?;
+    let order = plan::plan(&slots, wish)?;
     let next = order::arrange(&lock.deployments, &order, Some(&deployment));
     Ok(publish::publish(lock, &next)?)
 }

@@ -10,6 +10,7 @@ use crate::host_file::{self, HostFileError};
 use crate::kernel::KernelError;
 use crate::lock::SysrootLockError;
 use crate::materialize::MaterializeError;
+use crate::order::OrderError;
 use crate::plan::PlanError;
 use crate::preflight::{BootSpaceError, DownloadSpaceError, PreflightError, TreeSpaceError};
 use crate::publish::PublishError;
@@ -28,6 +29,7 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(upgrade))
         .or_else(|| error.downcast_ref().and_then(restore))
         .or_else(|| error.downcast_ref().and_then(etc_merge))
+        .or_else(|| error.downcast_ref().and_then(no_policy))
         .or_else(|| error.downcast_ref().and_then(meant))
         .or_else(|| error.downcast_ref().and_then(simple_lock))
         .or_else(|| simple(error).map(str::to_owned))
@@ -108,6 +110,16 @@ fn restore(error: &RestoreError) -> Option<String> {
         RestoreError::CopyExists { path } => format!("move /etc/{path} away, or leave out --keep"),
         _ => return None,
     })
+}
+
+fn no_policy(error: &OrderError) -> Option<String> {
+    let OrderError::NoPolicy { .. } = error else {
+        return None;
+    };
+    Some(format!(
+        "write `keep = 3` below `[retention]` in /etc/{}",
+        host_file::PATH
+    ))
 }
 
 fn simple_lock(error: &SysrootLockError) -> Option<String> {

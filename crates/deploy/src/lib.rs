@@ -12,8 +12,8 @@
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
-//! | [`etc_restore`] | verbs of `/etc` |
-//! | [`status`] | what is told of all of it |
+//! | [`etc_restore`], [`factory_reset`] | verbs of `/etc` |
+//! | [`status`], [`holding`] | what is told of all of it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
 //! written, and afterwards nothing to what it replaced, so a crash anywhere leaves only what the next cleanup removes.
@@ -24,8 +24,10 @@ pub mod deploy;
 pub mod deployment;
 pub mod etc_merge;
 pub mod etc_restore;
+pub mod factory_reset;
 pub mod finalization;
 mod hint;
+pub mod holding;
 pub mod host;
 pub mod host_file;
 pub mod kargs;

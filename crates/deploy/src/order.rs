@@ -1,7 +1,10 @@
 //! Changes of the boot order that make no new deployment: undeploy, set-default, rollback, drop.
 
+use ostler_format::StaterootName;
+
 use crate::cleanup::{self, CleanupError};
 use crate::deployment::Deployment;
+use crate::host_file::HostFileError;
 use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
 use crate::plan::{self, Next, PlanError, Wish};
@@ -13,6 +16,15 @@ pub enum OrderError {
     /// The wish.
     #[error("{0}")]
     Plan(#[from] PlanError),
+    /// The host file, for what should stay.
+    #[error("{0}")]
+    HostFile(#[from] HostFileError),
+    /// Nothing says what should stay.
+    #[error("no retention policy is set for stateroot `{stateroot}`")]
+    NoPolicy {
+        /// The stateroot.
+        stateroot: StaterootName,
+    },
     /// The new order.
     #[error("{0}")]
     Publish(#[from] PublishError),
@@ -38,7 +50,30 @@ pub struct OrderChange {
 /// [`OrderError`].
 pub fn change(lock: &mut SysrootLock, wish: &Wish) -> Result<OrderChange, OrderError> {
     let order = plan::plan(&lock.slots(), wish)?;
-    let next = arrange(&lock.deployments, &order, None);
+    carry_out(lock, &order)
+}
+
+/// Removes the deployments of a stateroot that its retention policy does not hold, and that need not stay for another reason.
+///
+/// # Errors
+/// [`OrderError`].
+pub fn expire(
+    lock: &mut SysrootLock,
+    stateroot: &StaterootName,
+) -> Result<OrderChange, OrderError> {
+    if !lock.retention(stateroot)?.is_set() {
+        let stateroot = stateroot.clone();
+        return Err(OrderError::NoPolicy { stateroot });
+    }
+    let wish = Wish::Expire {
+        stateroot: stateroot.to_string(),
+    };
+    let order = plan::plan(&lock.slots_beside(stateroot, None)?, &wish)?;
+    carry_out(lock, &order)
+}
+
+fn carry_out(lock: &mut SysrootLock, order: &[Next]) -> Result<OrderChange, OrderError> {
+    let next = arrange(&lock.deployments, order, None);
     let before: Vec<DeploymentId> = lock
         .deployments
         .iter()

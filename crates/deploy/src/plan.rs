@@ -20,6 +20,8 @@ pub struct Slot {
     pub pinned: bool,
     /// Whether it is finished only at shutdown. At most one slot is, and it is the first.
     pub staged: bool,
+    /// Whether a retention policy holds it when another one is added.
+    pub held: bool,
 }
 
 /// One place of the next boot order.
@@ -82,6 +84,11 @@ pub enum Wish {
         pending: bool,
         /// Those after the booted one.
         rollback: bool,
+    },
+    /// Those of a stateroot go that no policy holds, but for the first, the booted, the one to go back to, pinned and staged ones.
+    Expire {
+        /// Which stateroot.
+        stateroot: String,
     },
 }
 
@@ -183,6 +190,7 @@ pub fn plan(slots: &[Slot], wish: &Wish) -> Result<Vec<Next>, PlanError> {
             pending,
             rollback,
         } => drop_some(slots, stateroot.as_deref(), *pending, *rollback)?,
+        Wish::Expire { stateroot } => expire(slots, stateroot),
     };
     Ok(staged_only_first(slots, order))
 }
@@ -206,6 +214,7 @@ fn add(
     for (index, slot) in slots.iter().enumerate() {
         let past = crossover.is_some_and(|crossover| index >= crossover);
         let kept = retain.all
+            || slot.held
             || slot.pinned
             || slot.booted
             || merge == Some(index)
@@ -277,6 +286,16 @@ fn drop_some(
     Ok((0..slots.len()).filter(kept).map(Next::Keep).collect())
 }
 
+fn expire(slots: &[Slot], stateroot: &str) -> Vec<Next> {
+    let (_, rollback) = pending_and_rollback(slots, stateroot);
+    let kept = |index: &usize| {
+        let slot = &slots[*index];
+        let stays = slot.booted || slot.pinned || slot.staged || slot.held;
+        stays || *index == 0 || rollback == Some(*index) || slot.stateroot != stateroot
+    };
+    (0..slots.len()).filter(kept).map(Next::Keep).collect()
+}
+
 /// The deployment that counts as running: the booted one, else the first of the stateroot.
 fn current(slots: &[Slot], stateroot: Option<&str>) -> Result<usize, PlanError> {
     let belongs = |slot: &Slot| stateroot.is_none_or(|stateroot| slot.stateroot == stateroot);
@@ -325,6 +344,7 @@ mod tests {
                 booted: word.contains('*'),
                 pinned: word.contains('!'),
                 staged: word.contains('~'),
+                held: word.contains('='),
             })
             .collect()
     }
@@ -444,11 +464,17 @@ mod tests {
     }
 
     fn any_slots() -> impl Strategy<Value = Vec<Slot>> {
-        let slot = (prop::bool::ANY, prop::bool::weighted(0.3)).prop_map(|(second, pinned)| Slot {
+        let bits = (
+            prop::bool::ANY,
+            prop::bool::weighted(0.3),
+            prop::bool::weighted(0.3),
+        );
+        let slot = bits.prop_map(|(second, pinned, held)| Slot {
             stateroot: if second { "b" } else { "a" }.to_owned(),
             booted: false,
             pinned,
             staged: false,
+            held,
         });
         (
             prop::collection::vec(slot, 0..7),
@@ -494,6 +520,8 @@ mod tests {
             (0usize..8).prop_map(Wish::Remove),
             (0usize..8).prop_map(Wish::MakeDefault),
             stateroot().prop_map(|stateroot| Wish::Rollback { stateroot }),
+            prop::sample::select(vec!["a".to_owned(), "b".to_owned()])
+                .prop_map(|stateroot| Wish::Expire { stateroot }),
             (stateroot(), prop::bool::ANY, prop::bool::ANY).prop_map(
                 |(stateroot, pending, rollback)| Wish::Drop {
                     stateroot,
@@ -518,6 +546,19 @@ mod tests {
                 prop_assert!(count <= 1, "a deployment is listed twice");
                 prop_assert!(count == 1 || !(slot.booted || slot.pinned), "{index} was dropped");
                 prop_assert!(count == 0 || !slot.staged || order[0] == Next::Keep(index), "staged is not first");
+            }
+            let asked_by_index = matches!(wish, Wish::Remove(_));
+            prop_assert!(now.is_empty() || asked_by_index || !order.is_empty(), "nothing boots any more");
+            if matches!(wish, Wish::Add { .. } | Wish::Expire { .. }) {
+                for (index, _) in now.iter().enumerate().filter(|(_, slot)| slot.held && !slot.staged) {
+                    prop_assert!(order.contains(&Next::Keep(index)), "{index} was dropped though it is held");
+                }
+            }
+            if let Wish::Expire { stateroot } = &wish {
+                let (_, rollback) = pending_and_rollback(&now, stateroot);
+                for index in rollback.into_iter().chain((!now.is_empty()).then_some(0)) {
+                    prop_assert!(order.contains(&Next::Keep(index)), "{index} was dropped");
+                }
             }
             let adds = matches!(wish, Wish::Add { .. });
             prop_assert_eq!(order.iter().filter(|next| **next == Next::New).count(), usize::from(adds));

@@ -42,7 +42,11 @@ static OSTLER: Group = Group {
         },
         Section {
             heading: "Its deployments",
-            nodes: &[Node::Group(&admin::ADMIN), Node::Group(&etc::GROUP)],
+            nodes: &[
+                Node::Group(&admin::ADMIN),
+                Node::Group(&etc::GROUP),
+                verb::<host::factory_reset::FactoryReset>(),
+            ],
         },
         Section {
             heading: "This program",

@@ -16,6 +16,7 @@ use ostler_fs::{Dir, FileSystemKind, FsError};
 
 use crate::boot_settings::{BootSettings, BootSettingsError};
 use crate::deployment::Deployment;
+use crate::host_file::HostFileError;
 use crate::kernel::{CommitKernel, KernelError};
 use crate::lock::SysrootLock;
 use crate::materialize::Request;
@@ -53,6 +54,9 @@ pub enum PreflightError {
     /// The boot order.
     #[error("{0}")]
     Plan(#[from] PlanError),
+    /// The host file, for what should stay.
+    #[error("{0}")]
+    HostFile(#[from] HostFileError),
     /// A setting of the boot entries.
     #[error("{0}")]
     Settings(#[from] BootSettingsError),
@@ -75,7 +79,8 @@ pub(crate) fn commit(
 ) -> Result<(), PreflightError> {
     let commit = request.commit;
     BootSettings::read(lock.repo.config().file())?;
-    let order = plan::plan(&lock.slots(), wish)?;
+    let slots = lock.slots_beside(&request.stateroot, Some(commit))?;
+    let order = plan::plan(&slots, wish)?;
     let boot = lock.boot.as_ref().ok_or(PreflightError::NoBoot)?;
     if boot.file_system_kind()? == FileSystemKind::Fat {
         return Err(PreflightError::FatBoot);
@@ -106,7 +111,7 @@ pub(crate) fn kernel(
         retain: Retain::default(),
         position: Position::Default,
     };
-    let order = plan::plan(&lock.slots(), &wish)?;
+    let order = plan::plan(&lock.slots_beside(stateroot, Some(commit))?, &wish)?;
     boot::room(lock, boot, &kept(lock, &order), Some(&new))?;
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! through a bootlink to a deployment's directory, and the running one is known by the device and inode of `/`. Nothing here writes, and
 //! nothing needs privilege; [`SysrootLock`](crate::SysrootLock) is the way to change a system root.
 
+mod held;
 mod read;
 
 use std::ops::Deref;
@@ -99,7 +100,7 @@ pub struct State {
 }
 
 impl State {
-    /// Returns what plans need to know.
+    /// Returns what plans need to know, with nothing held by a policy.
     #[must_use]
     pub fn slots(&self) -> Vec<Slot> {
         let slot = |deployment: &Deployment| Slot {
@@ -107,6 +108,7 @@ impl State {
             booted: deployment.booted,
             pinned: deployment.is_pinned(),
             staged: deployment.staged.is_some(),
+            held: false,
         };
         self.deployments.iter().map(slot).collect()
     }

@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod cleanup;
 pub(crate) mod deploy;
 pub(crate) mod editor;
+pub(crate) mod factory_reset;
 pub(crate) mod fetch;
 pub(crate) mod finalize_deployment;
 pub(crate) mod history;
