@@ -133,3 +133,52 @@ fn a_default_that_was_put_back_is_no_difference_to_the_real_one() {
     );
     assert!(message.contains("hint: it is your own"), "{message}");
 }
+
+#[test]
+fn a_host_file_is_applied_once_and_the_real_one_reads_what_it_made() {
+    let host = Host::new();
+    let file = host.scratch.join("host.toml");
+    let text = "follow = 'o:os/next'
+        kargs = ['quiet', 'mine=1']
+        [remotes.o]
+        url = 'http://localhost:1/repo'
+        gpg-verify = false
+        [retention]
+        keep = 4";
+    fs::write(&file, text).unwrap();
+    let file = file.to_str().unwrap();
+    let diff = host.ostler(&["apply", "--os=testos", "--diff", file]);
+    let expected = "/etc/ostler/host.toml: this file
+remote o: added, http://localhost:1/repo
+follow: os/stable -> o:os/next
+kargs: quiet mine=1 added
+";
+    assert_eq!(diff, expected);
+    assert_eq!(
+        host.admin(&["status"]).matches("testos").count(),
+        1,
+        "nothing was changed"
+    );
+    assert_eq!(host.ostler(&["apply", "--os=testos", file]), expected);
+    let status = host.admin(&["status"]);
+    assert_eq!(
+        status.matches("origin refspec: o:os/next").count(),
+        2,
+        "{status}"
+    );
+    let url = host.repo().run("remote show-url", ["o"]);
+    assert_eq!(url.trim(), "http://localhost:1/repo");
+    let entry = host.ostler(&["kargs"]);
+    assert!(entry.contains("quiet mine=1"), "{entry}");
+    assert_eq!(host.ostler(&["apply", "--os=testos", "--diff", file]), "");
+    assert_eq!(
+        host.ostler(&["apply", "--os=testos"]),
+        "",
+        "the file is the host's own by now"
+    );
+    fs::write(file, text.replace("keep", "kep")).unwrap();
+    let sysroot = format!("--sysroot={}", host.sysroot.display());
+    let message = Program::ostler().fail(["apply", "--os=testos", file, &sysroot]);
+    assert!(message.contains("unknown field `kep`"), "{message}");
+    assert!(message.contains("hint: did you mean `keep`?"), "{message}");
+}

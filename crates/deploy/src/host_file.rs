@@ -31,7 +31,7 @@ use crate::retention::Retention;
 /// Below `/etc`.
 pub const PATH: &str = "ostler/host.toml";
 /// The most that is read of it.
-const MAX_BYTES: u64 = 1 << 20;
+pub(crate) const MAX_BYTES: u64 = 1 << 20;
 
 /// A host file that cannot be used.
 #[derive(Debug, thiserror::Error)]

@@ -12,12 +12,13 @@
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
-//! | [`etc_restore`], [`factory_reset`] | verbs of `/etc` |
+//! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`status`], [`holding`] | what is told of all of it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
 //! written, and afterwards nothing to what it replaced, so a crash anywhere leaves only what the next cleanup removes.
 
+pub mod apply;
 mod boot_settings;
 pub mod cleanup;
 pub mod deploy;

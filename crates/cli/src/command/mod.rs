@@ -46,6 +46,7 @@ static OSTLER: Group = Group {
                 Node::Group(&admin::ADMIN),
                 Node::Group(&etc::GROUP),
                 verb::<host::factory_reset::FactoryReset>(),
+                verb::<host::apply::Apply>(),
             ],
         },
         Section {

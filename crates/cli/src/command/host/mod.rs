@@ -1,5 +1,6 @@
 //! Verbs of this host, spelled as `rpm-ostree` spells them. One file a verb.
 
+pub(crate) mod apply;
 pub(crate) mod change;
 pub(crate) mod cleanup;
 pub(crate) mod deploy;
