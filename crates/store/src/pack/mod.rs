@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `catalog` | which packs and indexes there are; removes those that nothing needs |
 //! | `contents` | which objects a commit needs, and which earlier packs have them |
-//! | `write` | makes a pack: objects are read in order, compressed on all processors, written in order |
+//! | `write` | makes a pack: objects are read in order, compressed on as many processors as memory allows, written in order |
 //! | `group` | from the bytes of a group back to objects |
 //! | `verify` | whether packs hold what their indexes say |
 //!
@@ -21,6 +21,6 @@ mod write;
 
 pub use catalog::{Listed, announce, list, remove, sweep};
 pub use verify::{PackProblem, Verified, verify};
-pub use write::{CreateOptions, Created, DEFAULT_LEVEL, LEVELS, create};
+pub use write::{CreateOptions, Created, DEFAULT_LEVEL, DEFAULT_MEMORY, LEVELS, create};
 
 pub(crate) use group::{Piece, Unpacking};

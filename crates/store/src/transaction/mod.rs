@@ -42,7 +42,7 @@ use crate::refs::RefKey;
 use crate::repo::Repo;
 use flush::Flusher;
 use payload::PayloadLinks;
-use space::SpaceBudget;
+pub(crate) use space::SpaceBudget;
 use staging::Staging;
 
 /// How a transaction makes its objects durable; `None` follows the repository's config.
@@ -102,7 +102,7 @@ impl Repo {
         }
         let lock = self.lock_shared()?;
         let staging = Staging::acquire(self)?;
-        let space = SpaceBudget::new(self.objects().space()?, self.config().min_free_space);
+        let space = SpaceBudget::of(self)?;
         let fsync = options.fsync.unwrap_or(self.config().fsync);
         let per_object = options
             .per_object_fsync

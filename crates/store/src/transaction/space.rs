@@ -6,6 +6,7 @@ use ostler_fs::Space;
 
 use crate::config::MinFreeSpace;
 use crate::error::StoreError;
+use crate::repo::Repo;
 
 /// Counts down the bytes that may still be written; shared by all writing threads.
 #[derive(Debug)]
@@ -15,8 +16,19 @@ pub(crate) struct SpaceBudget {
 }
 
 impl SpaceBudget {
+    /// What may be written into a repository by now.
+    ///
+    /// # Errors
+    /// [`StoreError::Fs`].
+    pub(crate) fn of(repo: &Repo) -> Result<Self, StoreError> {
+        Ok(Self::new(
+            repo.objects().space()?,
+            repo.config().min_free_space,
+        ))
+    }
+
     /// Measures from the file system as it is now.
-    pub(crate) fn new(space: Space, limit: MinFreeSpace) -> Self {
+    fn new(space: Space, limit: MinFreeSpace) -> Self {
         let reserved = match limit {
             MinFreeSpace::Bytes(bytes) => bytes,
             // Divide first: the product of a large file system's size and 99 must not overflow.

@@ -379,3 +379,64 @@ fn a_damaged_pack_is_found_by_verify() {
     std::fs::remove_file(&path).unwrap();
     assert!(verify(published.commit).is_err());
 }
+
+#[test]
+fn a_pack_for_which_there_is_no_room_is_refused_and_leaves_nothing() {
+    let root = scratch();
+    let mut published = Published::new(root.path());
+    let all = |published: &Published| {
+        let folder = published.path.join("packs");
+        let found = walk_files(&folder);
+        found.len()
+    };
+    let config = published.path.join("config");
+    let text = std::fs::read_to_string(&config).unwrap();
+    std::fs::write(
+        &config,
+        text.replace("[core]\n", "[core]\nmin-free-space-percent=99\n"),
+    )
+    .unwrap();
+    published.repo = ostler_store::Repo::open(&published.path).unwrap();
+    let options = CreateOptions::default();
+    let refused = pack::create(&published.repo, published.commit, options, &Silent).unwrap_err();
+    assert!(
+        refused.to_string().contains("min-free-space-percent '99%'"),
+        "{refused}"
+    );
+    assert_eq!(all(&published), 0, "nothing is left of it");
+    std::fs::write(&config, text).unwrap();
+    published.repo = ostler_store::Repo::open(&published.path).unwrap();
+    pack::create(&published.repo, published.commit, options, &Silent).unwrap();
+    assert_eq!(all(&published), 2, "a pack and its index");
+}
+
+#[test]
+fn a_pack_is_the_same_however_much_memory_there_was() {
+    let checksums = [1, 1 << 40].map(|memory| {
+        let root = scratch();
+        let mut published = Published::new(root.path());
+        // Several blocks, that are written in the order in which they were read.
+        add_file(&mut published, &noise(7 << 20, 9));
+        let options = CreateOptions {
+            level: 1,
+            memory,
+            ..CreateOptions::default()
+        };
+        pack::create(&published.repo, published.commit, options, &Silent).unwrap();
+        read_index(&published).packs[0].checksum
+    });
+    assert_eq!(checksums[0], checksums[1]);
+}
+
+fn walk_files(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(folder) else {
+        return Vec::new();
+    };
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .flat_map(|path| match path.is_dir() {
+            true => walk_files(&path),
+            false => vec![path],
+        })
+        .collect()
+}

@@ -1,6 +1,6 @@
 //! `pack create`.
 
-use ostler_store::pack::{self, CreateOptions, Created, DEFAULT_LEVEL, LEVELS};
+use ostler_store::pack::{self, CreateOptions, Created, DEFAULT_LEVEL, DEFAULT_MEMORY, LEVELS};
 
 use crate::context::Context;
 use crate::exit::Exit;
@@ -24,6 +24,9 @@ pub(crate) struct Create {
         value_parser = parse_level
     )]
     pub(crate) level: i32,
+    /// Compress on as many processors as work in so much memory, 44 MiB each; one always does
+    #[arg(long, value_name = "MIB", default_value_t = DEFAULT_MEMORY >> 20)]
+    pub(crate) memory: u64,
     /// Put all objects into the pack, also those that packs of other commits have
     #[arg(long)]
     pub(crate) complete: bool,
@@ -48,6 +51,10 @@ impl Verb for Create {
             call: "pack create --repo=repo --complete --level=19 os/stable",
             says: "a pack that needs no other, made once for new hosts",
         },
+        Example {
+            call: "pack create --repo=repo --memory=1024 os/stable",
+            says: "compress on up to 23 processors",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
@@ -56,6 +63,7 @@ impl Verb for Create {
         let options = CreateOptions {
             level: self.level,
             complete: self.complete,
+            memory: self.memory.saturating_mul(1 << 20),
         };
         let mut all = Vec::new();
         for rev in &self.revs {
