@@ -1,7 +1,11 @@
 //! `/etc` of deployments that the real `ostree` made, seen and mended by `ostler etc`.
 
 use std::fs;
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use ostler_tests::tree::os::{self, Os};
 use ostler_tests::{Program, Repo, Scratch};
@@ -181,4 +185,68 @@ kargs: quiet mine=1 added
     let message = Program::ostler().fail(["apply", "--os=testos", file, &sysroot]);
     assert!(message.contains("unknown field `kep`"), "{message}");
     assert!(message.contains("hint: did you mean `keep`?"), "{message}");
+}
+
+#[test]
+fn a_change_is_named_to_the_next_one_and_ended_by_cancel() {
+    let host = Host::new();
+    let sysroot = format!("--sysroot={}", host.sysroot.display());
+    assert_eq!(host.ostler(&["cancel"]), "No active transaction.\n");
+    let editor = host.scratch.join("editor");
+    fs::write(&editor, "#!/bin/sh\nexec sleep 20\n").unwrap();
+    fs::set_permissions(&editor, fs::Permissions::from_mode(0o755)).unwrap();
+    // It has the lock for as long as the person edits.
+    let mut first = Program::ostler().command(["kargs", "--editor", &sysroot]);
+    let mut first = first
+        .env("EDITOR", &editor)
+        .env("VISUAL", &editor)
+        .env("TMPDIR", host.scratch.join("."))
+        .spawn()
+        .unwrap();
+    let lock = host.sysroot.join("ostree/lock");
+    let start = Instant::now();
+    while !fs::read_to_string(&lock).is_ok_and(|text| text.contains("--editor")) {
+        assert!(
+            start.elapsed() < Duration::from_secs(60),
+            "the lock is not had"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let mut second = Program::ostler().command(["admin", "pin", "0", &sysroot]);
+    let mut second = second.stderr(Stdio::piped()).spawn().unwrap();
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(
+        host.ostler(&["status"])
+            .starts_with("State: busy\nTransaction: `")
+    );
+    let json: Value = serde_json::from_str(&host.ostler(&["status", "--json"])).unwrap();
+    assert_eq!(json["transaction"][1], format!("pid {}", first.id()));
+    let said = Program::ostler().run(["cancel", &sysroot]);
+    let what = format!(
+        "kargs --editor {sysroot}` (pid {}, user 0, since ",
+        first.id()
+    );
+    assert!(
+        said.starts_with("Cancelled `") && said.contains(&what),
+        "{said}"
+    );
+    assert!(!first.wait().unwrap().success(), "it was ended");
+    assert!(
+        second.wait().unwrap().success(),
+        "the next one has its turn"
+    );
+    let mut waited = String::new();
+    second.stderr.unwrap().read_to_string(&mut waited).unwrap();
+    assert!(
+        waited.contains("waiting for `") && waited.contains(&what),
+        "{waited}"
+    );
+    assert!(host.admin(&["status"]).contains("Pinned: yes"));
+    assert!(!lock.exists());
+    fs::write(&lock, r#"{"pid":1,"user":0,"what":"long gone","since":0}"#).unwrap();
+    assert_eq!(
+        host.ostler(&["cancel"]),
+        "No active transaction.\n",
+        "of a killed one"
+    );
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | [`layout`], [`settings`] | every path name; switches of the environment |
 //! | [`sysroot`], [`deployment`], [`host`] | a system root as it is, read without privilege; the running system |
-//! | [`lock`] | the right to change a system root |
+//! | [`lock`], [`lock_owner`] | the right to change a system root, and who has it |
 //! | [`host_file`] | what a person wants of the host, in one file |
 //! | [`plan`], [`retention`] | the next boot order, as a pure function |
 //! | [`preflight`] | what is checked before anything is written |
@@ -35,6 +35,7 @@ pub mod kargs;
 pub mod kernel;
 pub mod layout;
 pub mod lock;
+pub mod lock_owner;
 pub mod materialize;
 pub mod merge_record;
 pub mod order;

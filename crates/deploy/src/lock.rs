@@ -16,6 +16,7 @@ use ostler_store::Repo;
 
 use crate::host::Host;
 use crate::layout;
+use crate::lock_owner;
 use crate::settings::Settings;
 use crate::sysroot::{Sysroot, SysrootError};
 
@@ -85,6 +86,7 @@ impl SysrootLock {
     ) -> Result<Self, SysrootLockError> {
         let mut sysroot = Sysroot::open_on(path, settings, host)?;
         let lock = lock(&sysroot.ostree, waiting)?;
+        lock_owner::note(lock.file());
         // What was read before the lock was had may have changed.
         sysroot.reload()?;
         Ok(Self {

@@ -6,6 +6,9 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use rustix::fs::{major, minor};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+
+use crate::error::FsError;
 
 /// A process that holds a lock on the file in question.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +52,44 @@ pub fn holders(file: impl AsFd) -> Vec<Holder> {
         .collect();
     holders.sort_by_key(|holder| holder.pid);
     holders
+}
+
+/// How a process is ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// It is asked to.
+    Ask,
+    /// It is killed.
+    Kill,
+}
+
+/// Ends a process that holds a lock on a file; returns whether it still held one.
+///
+/// Its number may be another process's by now: a handle of the process is taken first, and only then is looked whether it holds the lock.
+///
+/// # Errors
+/// [`FsError`] without the right to.
+pub fn end(file: impl AsFd, holder: &Holder, how: End) -> Result<bool, FsError> {
+    let failed = |error: rustix::io::Errno| {
+        FsError::new("end process", format!("/proc/{}", holder.pid), error)
+    };
+    let pid = i32::try_from(holder.pid).ok().and_then(Pid::from_raw);
+    let Some(pid) = pid else { return Ok(false) };
+    let process = match pidfd_open(pid, PidfdFlags::empty()) {
+        Err(rustix::io::Errno::SRCH) => return Ok(false),
+        process => process.map_err(failed)?,
+    };
+    if !holders(file).iter().any(|now| now.pid == holder.pid) {
+        return Ok(false);
+    }
+    let signal = match how {
+        End::Ask => Signal::TERM,
+        End::Kill => Signal::KILL,
+    };
+    match pidfd_send_signal(process, signal) {
+        Err(rustix::io::Errno::SRCH) => Ok(false),
+        sent => sent.map(|()| true).map_err(failed),
+    }
 }
 
 fn holds(pid: u32, inode: &str) -> bool {

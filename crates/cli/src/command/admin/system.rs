@@ -3,6 +3,7 @@
 use ostler_deploy::deploy::Deployed;
 use ostler_deploy::etc_merge::{FileAgainstDirectory, MergeReport};
 use ostler_deploy::finalization;
+use ostler_deploy::lock_owner::{self, HeldBy};
 use ostler_deploy::publish::Published;
 use ostler_deploy::staged::{Finalization, StagedDeployment};
 use ostler_deploy::upgrade::Finish;
@@ -13,6 +14,7 @@ use ostler_store::transaction::format_size;
 use crate::context::Context;
 use crate::grammar::SysrootOption;
 use crate::personality::Personality;
+use crate::text::date;
 
 /// Opens the system root to look at it; needs no privilege.
 pub(crate) fn open(option: &SysrootOption) -> anyhow::Result<Sysroot> {
@@ -22,7 +24,12 @@ pub(crate) fn open(option: &SysrootOption) -> anyhow::Result<Sysroot> {
 /// Opens the system root to change it, and says for whom it waits.
 pub(crate) fn lock(context: &Context, option: &SysrootOption) -> anyhow::Result<SysrootLock> {
     let mut waiting = |holders: &[ostler_fs::lock::Holder]| {
-        let names: Vec<String> = holders.iter().map(ToString::to_string).collect();
+        // Without what the holder says of itself, its number and name will do.
+        let held = lock_owner::held_by(option.path()).unwrap_or_default();
+        let mut names: Vec<String> = held.iter().map(shown_holder).collect();
+        if names.is_empty() {
+            names.extend(holders.iter().map(ToString::to_string));
+        }
         let by = if names.is_empty() {
             "another process".to_owned()
         } else {
@@ -41,6 +48,16 @@ pub(crate) fn lock(context: &Context, option: &SysrootOption) -> anyhow::Result<
         ..Settings::from_environment()
     };
     Ok(SysrootLock::acquire(option.path(), settings, &mut waiting)?)
+}
+
+/// Names who holds the lock of a system root, what it does and since when.
+pub(crate) fn shown_holder(held: &HeldBy) -> String {
+    let Some(owner) = &held.owner else {
+        return held.holder.to_string();
+    };
+    let since = date::utc(owner.since).unwrap_or_default();
+    let (what, pid, user) = (&owner.what, owner.pid, owner.user);
+    format!("`{what}` (pid {pid}, user {user}, since {since})")
 }
 
 /// Parses the name of a stateroot that may be given.

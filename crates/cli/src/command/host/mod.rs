@@ -1,6 +1,7 @@
 //! Verbs of this host, spelled as `rpm-ostree` spells them. One file a verb.
 
 pub(crate) mod apply;
+pub(crate) mod cancel;
 pub(crate) mod change;
 pub(crate) mod cleanup;
 pub(crate) mod deploy;
@@ -33,4 +34,5 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<usroverlay::UsrOverlay>(),
     verb::<finalize_deployment::FinalizeDeployment>(),
     verb::<cleanup::Cleanup>(),
+    verb::<cancel::Cancel>(),
 ];

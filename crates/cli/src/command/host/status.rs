@@ -1,6 +1,7 @@
 //! `status`: what runs, what comes next and what to go back to.
 
 use anyhow::Context as _;
+use ostler_deploy::lock_owner::{self, HeldBy};
 use ostler_deploy::status::Status as Deployments;
 use serde_json::Value;
 
@@ -9,6 +10,7 @@ use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, SysrootOption, Verb};
+use crate::text::date;
 
 /// Options of `status`.
 #[derive(clap::Args, Clone, Debug)]
@@ -57,25 +59,43 @@ impl Verb for Status {
                 .deployments
                 .retain(|status| status.deployment.booted);
         }
+        // Without the right to look at the lock, nothing is known of who holds it.
+        let held = lock_owner::held_by(self.sysroot.path()).unwrap_or_default();
         if let Some(path) = &self.jsonpath {
-            let json = deployments.rpm_ostree_json();
+            let json = as_json(&deployments, &held);
             let found =
                 json_path(&json, path).with_context(|| format!("nothing is at `{path}`"))?;
             context
                 .printer
                 .line(serde_json::to_string_pretty(&found)?)?;
         } else if self.json {
-            context.printer.line(serde_json::to_string_pretty(
-                &deployments.rpm_ostree_json(),
-            )?)?;
+            context
+                .printer
+                .line(serde_json::to_string_pretty(&as_json(&deployments, &held))?)?;
         } else {
-            status_text::print(context, &deployments)?;
+            status_text::print(context, &deployments, &held)?;
         }
         match self.pending_exit_77 && pending {
             true => Ok(Exit::NothingToDo),
             false => Ok(Exit::Done),
         }
     }
+}
+
+/// The deployments, and as `transaction` who changes them: the command, its number, and since when.
+fn as_json(deployments: &Deployments, held: &[HeldBy]) -> Value {
+    let mut json = deployments.rpm_ostree_json();
+    if let Some(held) = held.first() {
+        let owner = held.owner.as_ref();
+        let what = owner.map_or(&held.holder.name, |owner| &owner.what);
+        let since = owner.and_then(|owner| date::utc(owner.since));
+        json["transaction"] = serde_json::json!([
+            what,
+            format!("pid {}", held.holder.pid),
+            since.unwrap_or_default()
+        ]);
+    }
+    json
 }
 
 /// Follows a path of names and indices, `$.deployments[0].checksum`; the parts of a lone match only.

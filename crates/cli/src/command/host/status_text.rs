@@ -1,9 +1,11 @@
 //! The deployments as a person reads them.
 
 use anstyle::{AnsiColor, Style};
+use ostler_deploy::lock_owner::HeldBy;
 use ostler_deploy::status::{DeploymentStatus, Status};
 use ostler_format::origin::Unlocked;
 
+use crate::command::admin::system;
 use crate::context::Context;
 use crate::text::date;
 
@@ -11,8 +13,13 @@ use crate::text::date;
 const NAME_WIDTH: usize = 24;
 
 /// Prints the deployments, what boots next first.
-pub(crate) fn print(context: &Context, status: &Status) -> anyhow::Result<()> {
-    context.printer.line("State: idle")?;
+pub(crate) fn print(context: &Context, status: &Status, held: &[HeldBy]) -> anyhow::Result<()> {
+    let state = if held.is_empty() { "idle" } else { "busy" };
+    context.printer.line(format_args!("State: {state}"))?;
+    for held in held {
+        let shown = system::shown_holder(held);
+        context.printer.line(format_args!("Transaction: {shown}"))?;
+    }
     if let Some(failure) = &status.last_failure {
         let warning =
             format!("Warning: the last staged deployment could not be finished: {failure}");

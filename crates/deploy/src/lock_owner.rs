@@ -1,0 +1,154 @@
+//! Who holds the right to change a system root, what for, and since when.
+//!
+//! The owner writes itself into the file that it has locked. What stands in a file that nobody holds a lock on is of a process that was
+//! killed, and counts for nothing; a process of libostree writes nothing, and is known by its number and name alone.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ostler_fs::lock::{End, Holder, end, holders};
+use ostler_fs::{Access, Dir, FsError, Trusted};
+use serde::{Deserialize, Serialize};
+
+use crate::layout;
+
+/// The most that is read or written.
+const MAX_BYTES: usize = 4096;
+/// The longest command line that is noted, in characters.
+const MAX_WHAT: usize = 256;
+/// How often is looked whether an owner has ended.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// What an owner writes of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Owner {
+    /// Its number.
+    pub pid: u32,
+    /// Its user.
+    pub user: u32,
+    /// Its command line.
+    pub what: String,
+    /// When it had the lock, in seconds since 1970-01-01 UTC.
+    pub since: u64,
+}
+
+impl Owner {
+    fn this_process() -> Self {
+        let arguments: Vec<String> = std::env::args_os()
+            .map(|argument| argument.to_string_lossy().into_owned())
+            .collect();
+        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
+        let words = arguments
+            .iter()
+            .enumerate()
+            .map(|(index, word)| match index {
+                0 => name(word),
+                _ => word.clone(),
+            });
+        let text = words.collect::<Vec<_>>().join(" ");
+        let printable = text.chars().filter(|c| !c.is_control());
+        Self {
+            pid: std::process::id(),
+            user: ostler_fs::effective_user(),
+            what: printable.take(MAX_WHAT).collect(),
+            since: SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .map_or(0, |since| since.as_secs()),
+        }
+    }
+}
+
+/// A process that holds the lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldBy {
+    /// Its number and name.
+    pub holder: Holder,
+    /// What it wrote of itself.
+    pub owner: Option<Owner>,
+}
+
+/// What became of those who held a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Cancelled {
+    /// Nobody held it.
+    Nobody,
+    /// They have ended; nothing that they did is half done.
+    Ended(Vec<HeldBy>),
+    /// They did not end in time.
+    StillThere(Vec<HeldBy>),
+}
+
+/// Writes this process into a file that it has locked. A name is a help and no more: that it can't be written stops nobody.
+pub(crate) fn note(file: &File) {
+    let text = serde_json::to_vec(&Owner::this_process()).unwrap_or_default();
+    let written = file.set_len(0).and_then(|()| file.write_all_at(&text, 0));
+    debug_assert!(written.is_ok(), "{written:?}");
+}
+
+/// Returns who holds the lock of the system root at `path`; nobody where there is no lock file.
+///
+/// # Errors
+/// [`FsError`] without the right to read the lock file.
+pub fn held_by(path: impl AsRef<Path>) -> Result<Vec<HeldBy>, FsError> {
+    match open(path.as_ref())? {
+        Some(file) => Ok(holders_of(&file)),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// Ends whoever holds the lock of the system root at `path`: asks it to, and after `patience` kills it; returns after twice that time.
+///
+/// A change that is ended anywhere leaves the old boot order or the new one.
+///
+/// # Errors
+/// [`FsError`] without the right to read the lock file, or to end the process.
+pub fn cancel(path: impl AsRef<Path>, patience: Duration) -> Result<Cancelled, FsError> {
+    let Some(file) = open(path.as_ref())? else {
+        return Ok(Cancelled::Nobody);
+    };
+    let found = holders_of(&file);
+    if found.is_empty() {
+        return Ok(Cancelled::Nobody);
+    }
+    for how in [End::Ask, End::Kill] {
+        for held in &found {
+            end(&file, &held.holder, how)?;
+        }
+        let start = Instant::now();
+        while start.elapsed() < patience {
+            let there = holders(&file);
+            if !found.iter().any(|held| there.contains(&held.holder)) {
+                return Ok(Cancelled::Ended(found));
+            }
+            sleep(PAUSE);
+        }
+    }
+    Ok(Cancelled::StillThere(holders_of(&file)))
+}
+
+fn open(path: &Path) -> Result<Option<File>, FsError> {
+    let root = Dir::open_ambient(path)?;
+    match root.open_dir_optional(Trusted(format!("{}/.", layout::OSTREE)))? {
+        Some(ostree) => ostree.open_file_optional(layout::LOCK, Access::Read),
+        None => Ok(None),
+    }
+}
+
+fn holders_of(file: &File) -> Vec<HeldBy> {
+    let owner = read(file).ok().flatten();
+    let held_by = |holder: Holder| HeldBy {
+        owner: owner.clone().filter(|owner| owner.pid == holder.pid),
+        holder,
+    };
+    holders(file).into_iter().map(held_by).collect()
+}
+
+fn read(file: &File) -> io::Result<Option<Owner>> {
+    let mut bytes = vec![0; MAX_BYTES];
+    let count = file.read_at(&mut bytes, 0)?;
+    Ok(serde_json::from_slice(&bytes[..count]).ok())
+}
