@@ -26,7 +26,7 @@ pub enum Action {
     MakeDir(Vec<u8>),
     /// Gives the directory that is there the owner, mode and attributes of the person's.
     SetAttributes(Vec<u8>),
-    /// Gives the new default, a file or symlink, a second name: its own and [`NEW_SUFFIX`].
+    /// Gives the new default, a file or symlink, a second name: its own and `.new`.
     KeepDefault(Vec<u8>),
     /// Copies the person's file or symlink, in place of a file or symlink that may be there.
     Copy(Vec<u8>),
