@@ -47,7 +47,7 @@ pub struct FoundRemote {
 }
 
 /// Finds who has the newest commit of each ref in `wanted`. Who has none of them is left out; what is nearer comes first, then who has more
-/// of what is wanted, then whose summary is newer. Of commits of the same second, those that are not here (`is_here`) count as
+/// of what is wanted, then who is configured first. Of commits of the same second, those that are not here (`is_here`) count as
 /// newer: one that is here has had its turn.
 #[must_use]
 pub fn choose(
@@ -90,7 +90,6 @@ pub fn choose(
             found.refs.is_empty(),
             found.finder.priority(),
             Reverse(found.refs.len()),
-            Reverse(found.last_modified),
         )
     });
     found
