@@ -9,7 +9,7 @@ use ostler_fs::{Access, Dir, FsError, LinkPolicy, file};
 
 use crate::etc_merge::{
     Content, EtcMergeError, Node, Snapshot, Snapshots, copy_dir_attributes, copy_regular,
-    copy_symlink, parents, replace_dir_attributes, shown,
+    copy_symlink, parents, replace_dir_attributes, shown, split_path,
 };
 use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
@@ -119,7 +119,7 @@ impl RestoreStep {
                 path,
                 keep_as: Some(name),
             } => {
-                let (parent, _) = split(path);
+                let (parent, _) = split_path(path);
                 Some(match parent {
                     b"." => shown(name),
                     parent => format!("{}/{}", shown(parent), shown(name)),
@@ -298,21 +298,14 @@ impl Planner<'_> {
         if self.person.get(&copy).is_some() || self.defaults.get(&copy).is_some() {
             return Err(RestoreError::CopyExists { path: shown(&copy) });
         }
-        Ok(Some(split(&copy).1.to_vec()))
-    }
-}
-
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b".", path),
+        Ok(Some(split_path(&copy).1.to_vec()))
     }
 }
 
 fn apply(step: &RestoreStep, default: &Dir, etc: &Dir) -> Result<(), FsError> {
     match step {
         RestoreStep::MakeDir(path) => {
-            let (parent, name) = split(path);
+            let (parent, name) = split_path(path);
             let parent = etc.open_dir_beneath(parent)?;
             parent.create_dir(name, 0o700)?;
             copy_dir_attributes(
@@ -327,7 +320,7 @@ fn apply(step: &RestoreStep, default: &Dir, etc: &Dir) -> Result<(), FsError> {
             target.sync()
         }
         RestoreStep::Replace { path, keep_as } => {
-            let (parent, name) = split(path);
+            let (parent, name) = split_path(path);
             let from_dir = default.open_dir_beneath(parent)?;
             let target = etc.open_dir_beneath(parent)?;
             if let Some(copy) = keep_as {

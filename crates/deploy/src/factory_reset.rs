@@ -13,6 +13,7 @@ use crate::deploy::{self, DeployError, DeployOptions, Deployed, MergeFrom, Prune
 use crate::deployment::Deployment;
 use crate::etc_merge::{
     self, Action, Content, EtcMergeError, MergePlan, Node, Snapshot, Snapshots, parents, shown,
+    split_path,
 };
 use crate::kargs::KargsWish;
 use crate::layout::{self, DeploymentId};
@@ -156,10 +157,7 @@ pub fn factory_reset(
 fn require_kept(lock: &SysrootLock, left: &Deployment, keep: &[Vec<u8>]) -> Result<(), ResetError> {
     let etc = lock.open_deployment(&left.id)?.open_dir("etc")?;
     for path in keep {
-        let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
-            Some(at) => (&path[..at], &path[at + 1..]),
-            None => (b".".as_slice(), path.as_slice()),
-        };
+        let (parent, name) = split_path(path);
         let there = match etc.open_dir_beneath_optional(parent)? {
             Some(parent) if !name.is_empty() => parent.exists(name)?,
             _ => false,

@@ -13,10 +13,11 @@ use ostler_deploy::finalization::{self, FinalizationError, IfUnlocked};
 use ostler_deploy::host::Booted;
 use ostler_deploy::order::{self, OrderError};
 use ostler_deploy::plan::{PlanError, Wish};
-use ostler_deploy::staged::{self, Finalization, StageError};
+use ostler_deploy::staged::{self, Finalization, StageError, StagedDeployment};
 use ostler_deploy::status::Status;
 use ostler_deploy::sysroot::SysrootError;
 use ostler_deploy::{Host, Sysroot, SysrootLock};
+use ostler_format::CommitId;
 use ostler_store::progress::Silent;
 
 /// The fixture's system root, as `/` of a system that runs from the deployment at `index`.
@@ -50,6 +51,18 @@ fn new_version(fixture: &Fixture, version: &str) {
     fixture.write("usr/share/version", version);
     fixture.commit(version);
     fixture.pull();
+}
+
+/// Stages a commit with all defaults.
+fn stage(held: &mut SysrootLock, commit: CommitId, finalization: Finalization) -> StagedDeployment {
+    staged::stage(
+        held,
+        commit,
+        &DeployOptions::default(),
+        finalization,
+        &Silent,
+    )
+    .unwrap()
 }
 
 /// Two deployments, of which the first one runs.
@@ -114,15 +127,7 @@ fn a_staged_deployment_is_finished_with_what_changed_in_etc_until_then() {
     new_version(&fixture, "3");
     let mut held = lock(&fixture, &host);
     let commit = held.repo().resolve("o:os/stable").unwrap();
-    let options = DeployOptions::default();
-    let staged = staged::stage(
-        &mut held,
-        commit,
-        &options,
-        Finalization::AtShutdown,
-        &Silent,
-    )
-    .unwrap();
+    let staged = stage(&mut held, commit, Finalization::AtShutdown);
     assert_eq!(held.deployments.len(), 3);
     assert!(held.deployments[0].staged.is_some() && held.deployments[1].booted);
     let entries = fixture.listing("sysroot/boot/loader");
@@ -177,14 +182,7 @@ fn a_locked_staged_deployment_waits_and_a_crash_forgets_it() {
     new_version(&fixture, "3");
     let mut held = lock(&fixture, &host);
     let commit = held.repo().resolve("o:os/stable").unwrap();
-    staged::stage(
-        &mut held,
-        commit,
-        &DeployOptions::default(),
-        Finalization::Locked,
-        &Silent,
-    )
-    .unwrap();
+    stage(&mut held, commit, Finalization::Locked);
     assert!(staged::finalize(&mut held).unwrap().is_none());
     let tree = held.deployment_path(&held.deployments[0].id);
     drop(held);
@@ -201,15 +199,7 @@ fn a_failure_at_shutdown_is_told_by_status_until_one_succeeds() {
     new_version(&fixture, "3");
     let mut held = lock(&fixture, &host);
     let commit = held.repo().resolve("o:os/stable").unwrap();
-    let id = staged::stage(
-        &mut held,
-        commit,
-        &DeployOptions::default(),
-        Finalization::AtShutdown,
-        &Silent,
-    )
-    .unwrap()
-    .id;
+    let id = stage(&mut held, commit, Finalization::AtShutdown).id;
     fs::remove_dir_all(held.deployment_path(&id).join("usr/lib/modules")).unwrap();
     let before = fixture.listing("sysroot/boot/loader");
     staged::finalize(&mut held).unwrap_err();
@@ -226,14 +216,7 @@ fn a_failure_at_shutdown_is_told_by_status_until_one_succeeds() {
     let status = Status::read(&held).unwrap();
     assert_eq!(status.last_failure.as_ref(), Some(&failure), "and kept");
     assert_eq!(status.rpm_ostree_json()["finalize-failure"], failure);
-    staged::stage(
-        &mut held,
-        commit,
-        &DeployOptions::default(),
-        Finalization::AtShutdown,
-        &Silent,
-    )
-    .unwrap();
+    stage(&mut held, commit, Finalization::AtShutdown);
     staged::finalize(&mut held)
         .unwrap()
         .expect("one was staged");
@@ -246,16 +229,8 @@ fn a_deployment_that_is_not_staged_replaces_one_that_is() {
     new_version(&fixture, "3");
     let mut held = lock(&fixture, &host);
     let commit = held.repo().resolve("o:os/stable").unwrap();
-    let options = DeployOptions::default();
-    let staged = staged::stage(
-        &mut held,
-        commit,
-        &options,
-        Finalization::AtShutdown,
-        &Silent,
-    )
-    .unwrap();
-    let deployed = deploy(&mut held, commit, &options, &Silent).unwrap();
+    let staged = stage(&mut held, commit, Finalization::AtShutdown);
+    let deployed = deploy(&mut held, commit, &DeployOptions::default(), &Silent).unwrap();
     assert_ne!(staged.id, deployed.id);
     assert!(held.staged().is_none());
     assert!(!held.deployment_path(&staged.id).exists());
@@ -290,15 +265,7 @@ fn a_staged_deployment_is_locked_and_unlocked_in_place_and_released_for_its_own_
     let nothing = finalization::set(&mut held, Finalization::Locked);
     assert!(matches!(nothing, Err(FinalizationError::NothingStaged)));
     let commit = held.repo().resolve("o:os/stable").unwrap();
-    let options = DeployOptions::default();
-    let staged = staged::stage(
-        &mut held,
-        commit,
-        &options,
-        Finalization::AtShutdown,
-        &Silent,
-    )
-    .unwrap();
+    let staged = stage(&mut held, commit, Finalization::AtShutdown);
     let unlocked = finalization::release(&mut held, None, IfUnlocked::Refuse);
     assert!(matches!(unlocked, Err(FinalizationError::AlreadyUnlocked)));
     finalization::release(&mut held, Some(commit), IfUnlocked::Accept).unwrap();

@@ -10,8 +10,8 @@ use ostler_format::composefs::{
     Attributes, Backing, Directory, ImageError, Node, VerityHasher, to_image,
 };
 use ostler_format::{
-    Checksum, CommitId, DirMeta, DirMetaId, DirTree, DirTreeId, FileHeader, FileId, ObjectKind,
-    ObjectName, StorageForm, Value,
+    Checksum, CommitId, DirMeta, DirMetaId, DirTree, DirTreeId, FileHeader, FileId, ObjectName,
+    StorageForm, Value,
 };
 use ostler_fs::MAX_DEPTH;
 
@@ -130,11 +130,7 @@ impl Objects for Transaction<'_> {
     }
 
     fn dirmeta(&self, id: DirMetaId) -> Result<DirMeta, StoreError> {
-        let name = ObjectName::new(id.checksum(), ObjectKind::DirMeta);
-        let bytes = self
-            .read_metadata_optional(&name)?
-            .ok_or(StoreError::ObjectMissing { name })?;
-        DirMeta::parse(&bytes).map_err(|source| StoreError::Malformed { name, source })
+        self.read_dirmeta(id)
     }
 
     fn file(&self, id: FileId) -> Result<FileObject, StoreError> {

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use ostler_store::progress::{Event, Phase, Sink, Way};
 use serde_json::{Value, json};
 
+use super::millis;
+
 /// The version of what the lines hold; a new key does not change it.
 const VERSION: u32 = 1;
 /// The least time between two lines about the progress of one phase.
@@ -186,10 +188,6 @@ fn way_name(way: Way) -> &'static str {
         Way::Packs => "packs",
         Way::Objects => "objects",
     }
-}
-
-fn millis(time: Duration) -> u64 {
-    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

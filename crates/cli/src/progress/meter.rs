@@ -9,6 +9,7 @@ use indicatif::{
 };
 use ostler_store::progress::{Event, Phase, Silent, Sink, Way};
 
+use super::millis;
 use crate::printer::Printer;
 
 /// Work shorter than this is not drawn at all.
@@ -260,10 +261,6 @@ fn verb(phase: Phase) -> &'static str {
         Phase::Image => "Reading",
         Phase::Sync => "Syncing",
     }
-}
-
-fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

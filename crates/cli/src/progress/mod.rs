@@ -5,6 +5,7 @@ mod meter;
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use ostler_store::progress::Sink;
@@ -65,4 +66,8 @@ impl ProgressOptions {
         };
         Ok(Some(Arc::new(Lines::new(out, false))))
     }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,7 +6,7 @@ use super::EtcMergeError;
 use super::conflict::{MergeReport, OddFile, OddKind, OddOutcome, shown};
 use super::copy::{copy_dir_attributes, copy_regular, copy_symlink, replace_dir_attributes};
 use super::plan::{Action, MergePlan, NEW_SUFFIX};
-use super::snapshot::is_vanished;
+use super::snapshot::{is_vanished, split_path};
 
 /// Carries out `plan` on `etc`, a copy of the new default, taking content from the person's tree.
 ///
@@ -46,13 +46,6 @@ enum Done {
     Vanished,
 }
 
-fn split(path: &[u8]) -> (&[u8], &[u8]) {
-    match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b".", path),
-    }
-}
-
 /// Turns errors that mean "gone meanwhile" into `None`.
 fn present<T>(result: Result<T, FsError>) -> Result<Option<T>, FsError> {
     match result {
@@ -63,7 +56,7 @@ fn present<T>(result: Result<T, FsError>) -> Result<Option<T>, FsError> {
 }
 
 fn exists(etc: &Dir, path: &[u8]) -> Result<bool, FsError> {
-    let (parent, name) = split(path);
+    let (parent, name) = split_path(path);
     match etc.open_dir_beneath_optional(parent)? {
         Some(parent) => parent.exists(name),
         None => Ok(false),
@@ -71,7 +64,7 @@ fn exists(etc: &Dir, path: &[u8]) -> Result<bool, FsError> {
 }
 
 fn remove(etc: &Dir, path: &[u8]) -> Result<(), FsError> {
-    let (parent, name) = split(path);
+    let (parent, name) = split_path(path);
     if let Some(parent) = etc.open_dir_beneath_optional(parent)? {
         parent.remove_all(name)?;
     }
@@ -79,7 +72,7 @@ fn remove(etc: &Dir, path: &[u8]) -> Result<(), FsError> {
 }
 
 fn make_dir(person: &Dir, etc: &Dir, path: &[u8]) -> Result<Done, FsError> {
-    let (parent, name) = split(path);
+    let (parent, name) = split_path(path);
     let Some(from) = present(person.open_dir_beneath(path))? else {
         return Ok(Done::Vanished);
     };
@@ -101,7 +94,7 @@ fn set_attributes(person: &Dir, etc: &Dir, path: &[u8]) -> Result<Done, FsError>
 
 /// Lays the new default beside its own name, which something else takes next.
 fn keep_default(etc: &Dir, path: &[u8]) -> Result<Done, FsError> {
-    let (parent, name) = split(path);
+    let (parent, name) = split_path(path);
     let second = [name, NEW_SUFFIX.as_bytes()].concat();
     let parent = etc.open_dir_beneath(parent)?;
     parent.unlink_optional(second.as_slice())?;
@@ -110,7 +103,7 @@ fn keep_default(etc: &Dir, path: &[u8]) -> Result<Done, FsError> {
 }
 
 fn copy(person: &Dir, etc: &Dir, path: &[u8]) -> Result<Done, FsError> {
-    let (parent, name) = split(path);
+    let (parent, name) = split_path(path);
     let Some(from_dir) = present(person.open_dir_beneath(parent))? else {
         return Ok(Done::Vanished);
     };

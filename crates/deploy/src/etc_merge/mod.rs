@@ -43,7 +43,7 @@ pub use diff::{Changes, diff};
 pub use plan::{Action, MergePlan, plan_merge, plan_merge_by};
 pub use policy::{PatternError, Policy, Rule, Rules};
 pub(crate) use snapshot::parents;
-pub use snapshot::{Content, Node, Snapshot, Snapshots};
+pub use snapshot::{Content, Node, Snapshot, Snapshots, is_beneath, split_path};
 pub use survey::{Change, ChangeKind, Survey, read_text, survey};
 
 /// The reason why `/etc` could not be merged.

@@ -6,7 +6,7 @@ use std::ops::Bound;
 use ostler_format::{Checksum, Hasher};
 use ostler_fs::copy::ChunkReader;
 use ostler_fs::xattr::Xattr;
-use ostler_fs::{Dir, FileType, FsError, Next, Step, Visited, walk, xattr};
+use ostler_fs::{Dir, FileType, FsError, Metadata, Next, Step, Visited, walk, xattr};
 
 use super::Sides;
 
@@ -51,6 +51,19 @@ pub enum Content {
 }
 
 impl Node {
+    /// Makes a node of what the file system says; the mode of a symlink says nothing, and is 0.
+    pub(super) fn new(metadata: &Metadata, content: Content) -> Self {
+        Self {
+            mode: match metadata.is_symlink() {
+                true => 0,
+                false => metadata.permissions(),
+            },
+            content,
+            uid: metadata.uid,
+            gid: metadata.gid,
+        }
+    }
+
     /// Says whether it is a directory.
     pub fn is_dir(&self) -> bool {
         matches!(self.content, Content::Directory { .. })
@@ -143,6 +156,24 @@ impl FromIterator<(Vec<u8>, Node)> for Snapshot {
     }
 }
 
+/// Splits a path into that of its directory, `.` for the top one, and its name.
+#[must_use]
+pub fn split_path(path: &[u8]) -> (&[u8], &[u8]) {
+    match path.iter().rposition(|byte| *byte == b'/') {
+        Some(at) => (&path[..at], &path[at + 1..]),
+        None => (b".", path),
+    }
+}
+
+/// Says whether `path` is `top`, or below it; the empty path is above all.
+#[must_use]
+pub fn is_beneath(path: &[u8], top: &[u8]) -> bool {
+    top.is_empty()
+        || path
+            .strip_prefix(top)
+            .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+}
+
 /// The parents of a path, the topmost first.
 pub(crate) fn parents(path: &[u8]) -> impl Iterator<Item = &[u8]> {
     path.iter()
@@ -178,15 +209,7 @@ fn node(visited: &Visited<'_>) -> Result<Option<Node>, FsError> {
         },
         other => Content::Special(other),
     };
-    Ok(Some(Node {
-        mode: match metadata.is_symlink() {
-            true => 0,
-            false => metadata.permissions(),
-        },
-        content,
-        uid: metadata.uid,
-        gid: metadata.gid,
-    }))
+    Ok(Some(Node::new(metadata, content)))
 }
 
 /// The three trees of a merge.

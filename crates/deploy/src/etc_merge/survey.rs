@@ -12,7 +12,7 @@ use ostler_fs::{Dir, FileType, FsError};
 use super::EtcMergeError;
 use super::conflict::shown;
 use super::diff::diff;
-use super::snapshot::{Content, Node, Snapshot, is_vanished, read_digest};
+use super::snapshot::{Content, Node, Snapshot, is_beneath, is_vanished, read_digest};
 
 /// Directories within each other that are looked at; what is deeper counts as not readable.
 const MAX_DEPTH: usize = 128;
@@ -51,11 +51,7 @@ impl Change {
     /// Says whether it is at `path`, or below it; the empty path is all of `/etc`.
     #[must_use]
     pub fn is_beneath(&self, path: &[u8]) -> bool {
-        path.is_empty()
-            || self
-                .path
-                .strip_prefix(path)
-                .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
+        is_beneath(&self.path, path)
     }
 }
 
@@ -181,16 +177,7 @@ fn tree(root: &Dir, unreadable: &mut BTreeSet<Vec<u8>>) -> Result<Nodes, FsError
                 }
                 other => Content::Special(other),
             };
-            let node = Node {
-                mode: match metadata.is_symlink() {
-                    true => 0,
-                    false => metadata.permissions(),
-                },
-                content,
-                uid: metadata.uid,
-                gid: metadata.gid,
-            };
-            nodes.insert(path, node);
+            nodes.insert(path, Node::new(&metadata, content));
         }
     }
     Ok(nodes)

@@ -52,7 +52,9 @@ impl ContentFile {
         hashing: Hashing,
     ) -> Result<Self, StoreError> {
         physical_mode(intake.mode, &header)?;
-        let payload = intake.payload_links.as_ref().map(|_| Hasher::new());
+        // Of content whose length is not known yet the checksum may be needed.
+        let shares = intake.shares_payload(expected_size.unwrap_or(u64::MAX));
+        let payload = shares.then(Hasher::new);
         let hasher = match hashing {
             Hashing::Sha256 => Some(header.hasher()?),
             Hashing::None => None,

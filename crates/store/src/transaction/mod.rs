@@ -22,7 +22,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use ostler_format::{CommitId, DirTree, DirTreeId, ObjectKind, ObjectName};
+use ostler_format::{CommitId, DirMeta, DirMetaId, DirTree, DirTreeId, ObjectKind, ObjectName};
 use ostler_fs::Trusted;
 
 pub(crate) use adopt::Adoption;
@@ -178,6 +178,18 @@ impl<'r> Transaction<'r> {
             .read_metadata_optional(&name)?
             .ok_or(StoreError::ObjectMissing { name })?;
         DirTree::parse(&bytes).map_err(|source| StoreError::Malformed { name, source })
+    }
+
+    /// Reads and parses a directory's metadata, staged or not.
+    ///
+    /// # Errors
+    /// [`StoreError::ObjectMissing`], [`StoreError::Malformed`].
+    pub fn read_dirmeta(&self, id: DirMetaId) -> Result<DirMeta, StoreError> {
+        let name = ObjectName::from(id);
+        let bytes = self
+            .read_metadata_optional(&name)?
+            .ok_or(StoreError::ObjectMissing { name })?;
+        DirMeta::parse(&bytes).map_err(|source| StoreError::Malformed { name, source })
     }
 
     /// Opens a content object, staged or not.

@@ -38,7 +38,7 @@ impl PayloadLinks {
     }
 
     /// Whether content of this length is shared.
-    pub(super) fn want(&self, bytes: u64) -> bool {
+    fn want(&self, bytes: u64) -> bool {
         bytes > 0 && bytes >= self.threshold_bytes
     }
 }
@@ -51,6 +51,13 @@ pub(crate) fn target(link: &[u8]) -> Option<ObjectName> {
 }
 
 impl Intake {
+    /// Whether content of this length shares its blocks, so that its checksum is needed.
+    pub(super) fn shares_payload(&self, bytes: u64) -> bool {
+        self.payload_links
+            .as_deref()
+            .is_some_and(|it| it.want(bytes))
+    }
+
     /// Shares the blocks of a file whose content is complete with the first object of the same content, or makes that object of it.
     pub(super) fn share_payload(
         &self,

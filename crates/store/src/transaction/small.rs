@@ -66,7 +66,7 @@ impl Transaction<'_> {
                     .write_all_at(stored, 0)
                     .map_err(|e| StoreError::io(name.to_string(), e))?;
             }
-            if intake.payload_links.is_some() {
+            if intake.shares_payload(bytes) {
                 intake.share_payload(&temp, bytes, Checksum::of(content), name)?;
             }
             intake.seal_born(&temp, header, has_mode)?;

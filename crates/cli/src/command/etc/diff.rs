@@ -1,14 +1,14 @@
 //! `etc diff`: what a person changed in /etc, and what a pending deployment makes of it.
 
 use ostler_deploy::etc_merge::{
-    self, Change, ChangeKind, Conflict, Content, Node, Sides, Survey, read_text,
+    self, Change, ChangeKind, Conflict, Content, Node, Sides, Survey, is_beneath, read_text,
+    split_path,
 };
-use ostler_deploy::etc_restore::path_in_etc;
 use ostler_deploy::{Deployment, Sysroot};
 use ostler_fs::Dir;
 use serde_json::{Value as Json, json};
 
-use super::{Which, lines};
+use super::{Which, lines, paths_in_etc};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -49,11 +49,7 @@ impl Verb for Diff {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let paths = self
-            .paths
-            .iter()
-            .map(|path| path_in_etc(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let paths = paths_in_etc(&self.paths)?;
         let sysroot = system::open(&self.which.sysroot)?;
         let deployment = self.which.deployment(&sysroot)?;
         let root = sysroot.open_deployment(&deployment.id)?;
@@ -138,13 +134,7 @@ impl Pending {
         let mut conflicts = plan.report.conflicts;
         let asked = |conflict: &Conflict| {
             let path = conflict.path.as_bytes();
-            let beneath = |asked: &Vec<u8>| {
-                asked.is_empty()
-                    || path
-                        .strip_prefix(asked.as_slice())
-                        .is_some_and(|rest| rest.is_empty() || rest[0] == b'/')
-            };
-            paths.is_empty() || paths.iter().any(beneath)
+            paths.is_empty() || paths.iter().any(|asked| is_beneath(path, asked))
         };
         conflicts.retain(asked);
         Ok(Some(Self {
@@ -191,10 +181,7 @@ enum Text {
 }
 
 fn text_of(root: &Dir, path: &[u8]) -> anyhow::Result<Text> {
-    let (parent, name) = match path.iter().rposition(|byte| *byte == b'/') {
-        Some(at) => (&path[..at], &path[at + 1..]),
-        None => (b".".as_slice(), path),
-    };
+    let (parent, name) = split_path(path);
     let there = match root.open_dir_beneath_optional(parent)? {
         Some(parent) => parent.metadata_optional(name)?,
         None => None,

@@ -5,6 +5,7 @@ mod lines;
 pub(crate) mod restore;
 
 use anyhow::Context as _;
+use ostler_deploy::etc_restore::{RestoreError, path_in_etc};
 use ostler_deploy::{Deployment, Sysroot};
 
 use crate::command::admin::system;
@@ -47,4 +48,9 @@ impl Which {
             .merge_source(&stateroot)
             .with_context(|| format!("no deployment for stateroot `{stateroot}`"))
     }
+}
+
+/// Reads paths as a person gives them.
+fn paths_in_etc(given: &[String]) -> Result<Vec<Vec<u8>>, RestoreError> {
+    given.iter().map(|path| path_in_etc(path)).collect()
 }

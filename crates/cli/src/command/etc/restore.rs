@@ -1,8 +1,8 @@
 //! `etc restore`: put defaults back.
 
-use ostler_deploy::etc_restore::{self, Directories, Yours, path_in_etc};
+use ostler_deploy::etc_restore::{self, Directories, Yours};
 
-use super::Which;
+use super::{Which, paths_in_etc};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -41,11 +41,7 @@ impl Verb for Restore {
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let paths = self
-            .paths
-            .iter()
-            .map(|path| path_in_etc(path))
-            .collect::<Result<Vec<_>, _>>()?;
+        let paths = paths_in_etc(&self.paths)?;
         let lock = system::lock(context, &self.which.sysroot)?;
         let id = self.which.deployment(&lock)?.id.clone();
         let directories = match self.recursive {
