@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use ostler_tests::trace::{Call, Step};
+use ostler_tests::trace::{Call, Fate, Step, run};
 use ostler_tests::tree::random::{self, Kinds};
 use ostler_tests::{Program, Repo, Scratch, Server};
 
@@ -380,4 +380,30 @@ fn prune_killed_anywhere_keeps_what_refs_reach_and_finishes_when_run_again() {
         },
     }
     .run();
+}
+
+#[test]
+fn what_is_written_is_written_out_as_often_as_the_config_says() {
+    let scratch = Scratch::in_memory();
+    let tree = scratch.join("tree");
+    fs::create_dir(&tree).unwrap();
+    for number in 0..16 {
+        fs::write(tree.join(format!("{number}")), vec![number; 64 << 10]).unwrap();
+    }
+    let syncs = |name: &str, line: &str| {
+        let repo = ostler().init(&scratch.join(name), "bare-user");
+        let config = repo.path().join("config");
+        let text = fs::read_to_string(&config).unwrap();
+        let text = text.replacen("[core]\n", &format!("[core]\n{line}\n"), 1);
+        fs::write(&config, text).unwrap();
+        let tree = format!("--tree=dir={}", tree.display());
+        let mut command = ostler().command(["commit", "-b", "main", &tree, "--repo"]);
+        let traced = run(command.arg(repo.path()), |_| Fate::Live);
+        assert!(traced.status.success(), "{}", traced.text);
+        let is_sync = |step: &&Step| step.call == Call::SyncFileSystem;
+        traced.steps.iter().filter(is_sync).count()
+    };
+    let never = syncs("never", "flush-every-size=0");
+    assert_eq!(syncs("default", ""), never, "a megabyte is no batch");
+    assert!(syncs("often", "flush-every-size=128K") > never);
 }

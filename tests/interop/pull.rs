@@ -401,6 +401,17 @@ fn a_program_reads_the_progress_line_by_line_and_the_rate_is_held() {
     assert!(came > 0 && came < bytes, "{came} of {bytes}");
     let least = came as f64 / (bytes / 2) as f64 - 0.3;
     assert!(started.elapsed().as_secs_f64() > least, "{text}");
+    let progress = |text: &str| text.matches("\"event\":\"progress\"").count();
+    assert!(progress(&text) > 2, "{text}");
+    let seldom = ostler.init_quick(&scratch.join("seldom"), "bare-user");
+    add_remote(&seldom, &server.url());
+    let rate = format!("--limit-rate={rate}");
+    let mut command = ostler.command(["pull", &rate, "--progress=json", "--repo"]);
+    command.arg(seldom.path());
+    command.args(["--update-frequency=600000", "origin", "os/stable"]);
+    let stderr = String::from_utf8(command.output().unwrap().stderr).unwrap();
+    assert_eq!(progress(&stderr), 0, "{stderr}");
+    assert!(stderr.contains("\"event\":\"end\""), "{stderr}");
     let stderr = pulled.fail("pull", ["--progress-fd=1000", "origin", "os/stable"]);
     assert!(stderr.contains("descriptor 1000"), "{stderr}");
 }

@@ -9,7 +9,7 @@ use ostler_store::progress::Sink;
 use crate::grammar::LinkOptions;
 use crate::personality::Personality;
 use crate::printer::Printer;
-use crate::progress::{Meter, ProgressOptions};
+use crate::progress::{FRAME, Meter, ProgressOptions};
 
 /// The surroundings of one run.
 pub(crate) struct Context {
@@ -19,6 +19,8 @@ pub(crate) struct Context {
     pub(crate) printer: Printer,
     /// What takes the events of long work instead of the meter.
     progress: RefCell<Option<Arc<dyn Sink>>>,
+    /// The least time between two tellings of the progress, where the run was told.
+    frame: Cell<Option<Duration>>,
     limit_rate: Cell<Option<u64>>,
 }
 
@@ -29,6 +31,7 @@ impl Context {
             personality,
             printer: Printer::new(),
             progress: RefCell::new(None),
+            frame: Cell::new(None),
             limit_rate: Cell::new(None),
         }
     }
@@ -38,8 +41,18 @@ impl Context {
     /// # Errors
     /// A descriptor that cannot be written to.
     pub(crate) fn show_progress(&self, options: &ProgressOptions) -> anyhow::Result<()> {
-        *self.progress.borrow_mut() = options.sink(self.printer.is_quiet())?;
+        let frame = self.frame();
+        *self.progress.borrow_mut() = options.sink(self.printer.is_quiet(), frame)?;
         Ok(())
+    }
+
+    /// Tells the progress of this run with at least this time between two tellings; before [`Context::show_progress`].
+    pub(crate) fn tell_every(&self, frame: Duration) {
+        self.frame.set(Some(frame));
+    }
+
+    fn frame(&self) -> Duration {
+        self.frame.get().unwrap_or(FRAME)
     }
 
     /// Downloads at the rate that the options name, if they do.
@@ -56,15 +69,7 @@ impl Context {
     pub(crate) fn sink(&self) -> Arc<dyn Sink> {
         match &*self.progress.borrow() {
             Some(sink) => Arc::clone(sink),
-            None => Meter::for_stderr(&self.printer),
-        }
-    }
-
-    /// As [`Context::sink`], with at least this time between two drawings.
-    pub(crate) fn sink_every(&self, frame: Duration) -> Arc<dyn Sink> {
-        match &*self.progress.borrow() {
-            Some(sink) => Arc::clone(sink),
-            None => Meter::for_stderr_every(&self.printer, frame),
+            None => Meter::for_stderr(&self.printer, self.frame()),
         }
     }
 }

@@ -12,8 +12,6 @@ use super::millis;
 
 /// The version of what the lines hold; a new key does not change it.
 const VERSION: u32 = 1;
-/// The least time between two lines about the progress of one phase.
-const FRAME: Duration = Duration::from_millis(100);
 
 /// Writes events as lines.
 pub(super) struct Lines {
@@ -30,8 +28,9 @@ struct State {
 }
 
 impl Lines {
-    pub(super) fn new(out: Box<dyn Write + Send>, tells: bool) -> Self {
-        let narrator = Narrator::default();
+    /// Writes to `out`, with at least `frame` between two lines about the progress of one phase.
+    pub(super) fn new(out: Box<dyn Write + Send>, tells: bool, frame: Duration) -> Self {
+        let narrator = Narrator::new(frame);
         Self {
             began: Instant::now(),
             state: Mutex::new(State {
@@ -65,8 +64,8 @@ impl Sink for Lines {
 }
 
 /// Makes lines of events; the time is told to it.
-#[derive(Default)]
 struct Narrator {
+    frame: Duration,
     phases: BTreeMap<&'static str, Running>,
 }
 
@@ -82,6 +81,13 @@ struct Running {
 }
 
 impl Narrator {
+    fn new(frame: Duration) -> Self {
+        Self {
+            frame,
+            phases: BTreeMap::new(),
+        }
+    }
+
     fn line(&mut self, now: Duration, event: Event) -> Option<Value> {
         let mut line = match event {
             Event::Begin {
@@ -117,7 +123,7 @@ impl Narrator {
                 let running = self.phases.entry(name(phase)).or_default();
                 running.objects += objects;
                 running.bytes += bytes;
-                if now < running.told + FRAME {
+                if now < running.told + self.frame {
                     return None;
                 }
                 running.told = now;
@@ -216,7 +222,7 @@ mod tests {
             .filter(|line| line.starts_with("{\""))
             .map(|line| serde_json::from_str(line).unwrap())
             .collect();
-        let mut narrator = Narrator::default();
+        let mut narrator = Narrator::new(at(100));
         let events = [
             (
                 20,
@@ -255,10 +261,28 @@ mod tests {
     }
 
     #[test]
+    fn lines_about_a_phase_keep_the_time_between_them_that_was_asked_for() {
+        for (frame, told) in [(100, 9), (400, 2), (5000, 0)] {
+            let mut narrator = Narrator::new(at(frame));
+            narrator.line(
+                at(0),
+                Event::Begin {
+                    phase: PHASE,
+                    objects: None,
+                    bytes: None,
+                },
+            );
+            let steps = (0..1000).step_by(50);
+            let lines = steps.filter_map(|millis| narrator.line(at(millis), advance(1, 1)));
+            assert_eq!(lines.count(), told, "{frame} ms");
+        }
+    }
+
+    #[test]
     fn a_reader_that_left_does_not_stop_the_work() {
         let (reader, writer) = std::io::pipe().unwrap();
         drop(reader);
-        let lines = Lines::new(Box::new(writer), false);
+        let lines = Lines::new(Box::new(writer), false, at(100));
         lines.event(Event::End { phase: PHASE });
         lines.event(Event::End { phase: PHASE });
         assert!(lines.state.lock().unwrap().out.is_none());

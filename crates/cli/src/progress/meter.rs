@@ -14,8 +14,6 @@ use crate::printer::Printer;
 
 /// Work shorter than this is not drawn at all.
 const PATIENCE: Duration = Duration::from_millis(250);
-/// The least time between two drawings, where nothing else was asked for.
-const FRAME: Duration = Duration::from_millis(100);
 /// Counts events and draws them: files and bytes done, rate and time left.
 pub(crate) struct Meter {
     objects: AtomicU64,
@@ -40,13 +38,9 @@ struct Running {
 }
 
 impl Meter {
-    /// Returns a meter on stderr, or a sink that drops everything where nobody would see it.
-    pub(crate) fn for_stderr(printer: &Printer) -> Arc<dyn Sink> {
-        Self::for_stderr_every(printer, FRAME)
-    }
-
-    /// As [`Meter::for_stderr`], with at least this time between two drawings.
-    pub(crate) fn for_stderr_every(printer: &Printer, frame: Duration) -> Arc<dyn Sink> {
+    /// Returns a meter on stderr that draws with at least `frame` between two drawings, or a sink that drops everything
+    /// where nobody would see it.
+    pub(crate) fn for_stderr(printer: &Printer, frame: Duration) -> Arc<dyn Sink> {
         use std::io::IsTerminal;
         if printer.is_quiet() || !std::io::stderr().is_terminal() {
             return notices(printer.is_quiet());

@@ -14,6 +14,9 @@ use crate::report::usage;
 use lines::Lines;
 pub(crate) use meter::Meter;
 
+/// The least time between two tellings of the progress, where nothing else was asked for.
+pub(crate) const FRAME: Duration = Duration::from_millis(100);
+
 /// For whom progress is shown.
 #[derive(clap::ValueEnum, Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Audience {
@@ -44,11 +47,16 @@ pub(crate) struct ProgressOptions {
 }
 
 impl ProgressOptions {
-    /// Returns what takes the events instead of the meter, if anything does.
+    /// Returns what takes the events instead of the meter, if anything does; it tells the progress with at least `frame`
+    /// between two tellings.
     ///
     /// # Errors
     /// A descriptor that is not open, or one that nobody would write to.
-    pub(crate) fn sink(&self, quiet: bool) -> anyhow::Result<Option<Arc<dyn Sink>>> {
+    pub(crate) fn sink(
+        &self,
+        quiet: bool,
+        frame: Duration,
+    ) -> anyhow::Result<Option<Arc<dyn Sink>>> {
         let out: Box<dyn Write + Send> = match (self.progress, self.progress_fd) {
             (Some(Audience::None | Audience::Auto), Some(_)) => {
                 return Err(usage(
@@ -58,13 +66,13 @@ impl ProgressOptions {
             (_, Some(number)) => {
                 let file = ostler_fs::inherited(number)
                     .with_context(|| format!("--progress-fd={number}"))?;
-                return Ok(Some(Arc::new(Lines::new(Box::new(file), !quiet))));
+                return Ok(Some(Arc::new(Lines::new(Box::new(file), !quiet, frame))));
             }
             (Some(Audience::Json), None) => Box::new(io::stderr()),
             (Some(Audience::None), None) => return Ok(Some(meter::notices(quiet))),
             (Some(Audience::Auto) | None, None) => return Ok(None),
         };
-        Ok(Some(Arc::new(Lines::new(out, false))))
+        Ok(Some(Arc::new(Lines::new(out, false, frame))))
     }
 }
 

@@ -8,6 +8,7 @@ mod front;
 mod ground;
 mod honest;
 mod hostile;
+mod limits;
 mod local;
 mod metalinks;
 mod mirrors;

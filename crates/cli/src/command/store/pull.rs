@@ -101,7 +101,7 @@ pub(crate) struct Pull {
     /// Keep the cache of summaries in this directory
     #[arg(long, value_name = "DIR", help_heading = "Network")]
     pub(crate) cache_dir: Option<PathBuf>,
-    /// Milliseconds between two drawings of the progress (0 for 100)
+    /// Milliseconds between two drawings, or JSON lines, of the progress (0 for 100)
     #[arg(
         long,
         value_name = "MILLISECONDS",
@@ -159,6 +159,9 @@ impl Verb for Pull {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         context.use_link(&self.link);
+        if self.update_frequency > 0 {
+            context.tell_every(Duration::from_millis(self.update_frequency.into()));
+        }
         context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
         if self.dry_run && !self.require_static_deltas {
@@ -170,10 +173,7 @@ impl Verb for Pull {
         let (name, refs) = self.operands()?;
         let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
         let options = self.options(context, &repo, &refs)?;
-        let sink = match self.update_frequency {
-            0 => context.sink(),
-            milliseconds => context.sink_every(Duration::from_millis(milliseconds.into())),
-        };
+        let sink = context.sink();
         let report = pull::pull(&repo, &remote, &options, &*sink)?;
         drop(sink);
         if self.dry_run {
