@@ -1,10 +1,12 @@
 //! Makes a host what its host file says.
 //!
 //! What is missing is decided by [`plan_apply`], a pure function of what there is and what is wanted; [`apply`] does it in an order in which each
-//! step stands for itself, so that after a crash the same call goes on. Nothing that the file does not name is changed.
+//! step stands for itself, so that after a crash the same call goes on. Nothing that the file does not name is changed, but for kernel arguments
+//! that an earlier file has brought: they are remembered in the boot entry, and go once the file does not name them any more.
 
 use std::collections::BTreeMap;
 
+use ostler_format::kargs::KargsError;
 use ostler_format::keyfile::KeyFileError;
 use ostler_format::origin::{OriginError, Source};
 use ostler_format::{KernelArgs, Refspec, RemoteName, StaterootName};
@@ -15,6 +17,9 @@ use serde::Serialize;
 
 use crate::deployment::Deployment;
 use crate::host_file::{self, HostFile, HostFileError, RemoteWish};
+use crate::kargs::defaults::{Defaults, DefaultsError};
+use crate::kargs::sources::{self, HOST_FILE};
+use crate::kargs::{Base, KargsWish};
 use crate::lock::SysrootLock;
 use crate::origin_file::{self, OriginFileError};
 use crate::sysroot::{Sysroot, SysrootError};
@@ -49,6 +54,9 @@ pub enum ApplyError {
     /// Its file.
     #[error("{0}")]
     OriginFile(#[from] OriginFileError),
+    /// The kernel arguments that the tree brings along.
+    #[error("{0}")]
+    DefaultKargs(#[from] DefaultsError),
     /// There is nothing to apply it to.
     #[error("no deployment for stateroot `{stateroot}`")]
     NoDeployment {
@@ -82,6 +90,10 @@ pub struct Facts {
     pub next_follows: Option<Refspec>,
     /// The kernel arguments of what boots next.
     pub kargs: KernelArgs,
+    /// Those of them that an earlier host file has brought.
+    pub owned: KernelArgs,
+    /// Those that its tree or another program wants there, too.
+    pub wanted_by_others: KernelArgs,
     /// Whether the file that is applied is the one in `/etc`.
     pub installed: bool,
 }
@@ -113,10 +125,14 @@ pub enum ApplyStep {
         /// What they follow then.
         to: String,
     },
-    /// Kernel arguments are added, in a new deployment.
-    AddKargs {
-        /// The arguments.
-        arguments: Vec<String>,
+    /// Kernel arguments change, in a new deployment.
+    Kargs {
+        /// Those that are missing.
+        add: Vec<String>,
+        /// Those that an earlier file has brought and this one does not name.
+        remove: Vec<String>,
+        /// The same, but they stay: the tree or another program wants them there.
+        release: Vec<String>,
     },
 }
 
@@ -179,12 +195,56 @@ pub fn plan_apply(facts: &Facts, wish: &HostFile) -> Result<Vec<ApplyStep>, Appl
             to: follow.to_string(),
         });
     }
-    let missing = wish.kargs.iter().filter(|karg| !facts.kargs.contains(karg));
-    let arguments: Vec<String> = missing.cloned().collect();
-    if !arguments.is_empty() {
-        steps.push(ApplyStep::AddKargs { arguments });
-    }
+    steps.extend(plan_kargs(facts, &wish.kargs));
     Ok(steps)
+}
+
+fn plan_kargs(facts: &Facts, wanted: &[String]) -> Option<ApplyStep> {
+    let missing = wanted.iter().filter(|karg| !facts.kargs.contains(karg));
+    let add: Vec<String> = missing.cloned().collect();
+    let dropped = facts.owned.iter().map(ToString::to_string);
+    let dropped = dropped.filter(|karg| !wanted.contains(karg));
+    let (release, remove): (Vec<String>, Vec<String>) = dropped
+        .partition(|karg| facts.wanted_by_others.contains(karg) || !facts.kargs.contains(karg));
+    let nothing = add.is_empty() && remove.is_empty() && release.is_empty();
+    (!nothing).then_some(ApplyStep::Kargs {
+        add,
+        remove,
+        release,
+    })
+}
+
+/// Returns what a new deployment is asked for where kernel arguments change: `kargs` and `owned` are as in [`Facts`].
+///
+/// # Errors
+/// [`KargsError`] if an argument of the file is none.
+pub fn kargs_wish(
+    kargs: &KernelArgs,
+    owned: &KernelArgs,
+    step: &ApplyStep,
+) -> Result<Option<KargsWish>, KargsError> {
+    let ApplyStep::Kargs {
+        add,
+        remove,
+        release,
+    } = step
+    else {
+        return Ok(None);
+    };
+    let mut owned = owned.clone();
+    for argument in remove.iter().chain(release) {
+        owned.delete_if_present(argument)?;
+    }
+    for argument in add {
+        owned.append(argument);
+    }
+    Ok(Some(KargsWish {
+        base: Base::Given(kargs.clone()),
+        append: add.clone(),
+        delete: remove.clone(),
+        owned: vec![(HOST_FILE, owned)],
+        ..KargsWish::default()
+    }))
 }
 
 /// Finds the deployment that a new one of the stateroot continues, and the one that boots next.
@@ -192,13 +252,9 @@ fn deployments<'a>(
     sysroot: &'a Sysroot,
     stateroot: &StaterootName,
 ) -> Result<(&'a Deployment, &'a Deployment), ApplyError> {
-    let next = sysroot
-        .deployments
-        .iter()
-        .find(|it| it.id.stateroot == *stateroot);
     sysroot
         .merge_source(stateroot)
-        .zip(next)
+        .zip(sysroot.next_of(stateroot))
         .ok_or_else(|| ApplyError::NoDeployment {
             stateroot: stateroot.clone(),
         })
@@ -231,8 +287,21 @@ pub fn read_facts(
         follows: followed(current)?,
         next_follows: followed(next)?,
         kargs: next.entry.options.clone(),
+        owned: sources::owned_by(next, HOST_FILE),
+        wanted_by_others: wanted_by_others(sysroot, next)?,
         installed: installed.as_deref() == Some(text),
     })
+}
+
+fn wanted_by_others(sysroot: &Sysroot, next: &Deployment) -> Result<KernelArgs, ApplyError> {
+    let mut wanted = KernelArgs::new();
+    for default in Defaults::of_deployment(&sysroot.open_deployment(&next.id)?)?.iter() {
+        wanted.append(default.argument.as_str());
+    }
+    for (_, kargs) in sources::owned(next).filter(|(name, _)| *name != HOST_FILE) {
+        wanted.append(&kargs.to_string());
+    }
+    Ok(wanted)
 }
 
 fn followed(deployment: &Deployment) -> Result<Option<Refspec>, OriginError> {
@@ -242,7 +311,7 @@ fn followed(deployment: &Deployment) -> Result<Option<Refspec>, OriginError> {
     }
 }
 
-/// Does every step but [`ApplyStep::AddKargs`], which takes a new deployment and is the caller's; `text` is the file.
+/// Does every step but [`ApplyStep::Kargs`], which takes a new deployment and is the caller's; `text` is the file.
 ///
 /// # Errors
 /// [`ApplyError`]; what was done before stays, and the same call goes on.
@@ -273,7 +342,7 @@ pub fn apply(
             }
             ApplyStep::ChangeRemote { name, keys } => change_remote(lock, name, keys)?,
             ApplyStep::Follow { .. } => follow(lock, stateroot, wish)?,
-            ApplyStep::AddKargs { .. } => {}
+            ApplyStep::Kargs { .. } => {}
         }
     }
     Ok(())
@@ -347,6 +416,7 @@ mod tests {
             next_follows: Some(Refspec::parse("o:os").unwrap()),
             kargs: KernelArgs::parse("quiet ostree=/x"),
             installed: true,
+            ..Facts::default()
         }
     }
 
@@ -380,11 +450,49 @@ mod tests {
                 from: Some(text("o:os")),
                 to: text("p:os"),
             },
-            ApplyStep::AddKargs {
-                arguments: vec![text("a=b")],
+            ApplyStep::Kargs {
+                add: vec![text("a=b")],
+                remove: Vec::new(),
+                release: Vec::new(),
             },
         ];
         assert_eq!(plan(other), Ok(expected));
+    }
+
+    #[test]
+    fn arguments_of_an_earlier_file_go_and_nobody_elses() {
+        let facts = Facts {
+            kargs: KernelArgs::parse("root=x quiet a=1 b=1 c=1 ostree=/x"),
+            owned: KernelArgs::parse("a=1 b=1 c=1 gone=1"),
+            wanted_by_others: KernelArgs::parse("b=1"),
+            ..Facts::default()
+        };
+        let step = plan_kargs(
+            &facts,
+            &["quiet".to_owned(), "c=1".to_owned(), "d=1".to_owned()],
+        );
+        let step = step.expect("there is something to do");
+        let list = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let expected = ApplyStep::Kargs {
+            add: list(&["d=1"]),
+            remove: list(&["a=1"]),
+            release: list(&["b=1", "gone=1"]),
+        };
+        assert_eq!(step, expected);
+        let wish = kargs_wish(&facts.kargs, &facts.owned, &step);
+        let wish = wish.unwrap().unwrap();
+        assert_eq!(wish.owned, [(HOST_FILE, KernelArgs::parse("c=1 d=1"))]);
+        let none = Defaults::default();
+        let kargs = wish.apply(&crate::kargs::Inherited::default(), "", &none);
+        assert_eq!(
+            kargs.unwrap().to_string(),
+            "root=x quiet b=1 c=1 ostree=/x d=1"
+        );
+        let done = Facts {
+            kargs: KernelArgs::parse("root=x quiet"),
+            ..Facts::default()
+        };
+        assert_eq!(plan_kargs(&done, &["quiet".to_owned()]), None);
     }
 
     #[test]

@@ -4,13 +4,16 @@ use std::path::PathBuf;
 
 use ostler_format::kargs::KargsError;
 use ostler_format::{Checksum, CommitId, KernelArgs, Origin, StaterootName};
+use ostler_fs::FsError;
 use ostler_store::progress::Sink;
 
 use crate::cleanup::{self, CleanupError};
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
 use crate::host_file::HostFileError;
-use crate::kargs::KargsWish;
+use crate::kargs::defaults::{Defaults, DefaultsError};
+use crate::kargs::sources::{self, Annotations};
+use crate::kargs::{Inherited, KargsWish};
 use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
 use crate::materialize::{self, MaterializeError, Request};
@@ -25,12 +28,18 @@ use crate::sysroot::SysrootError;
 /// A commit could not be deployed; the old boot order is in place unless only the cleanup failed.
 #[derive(Debug, thiserror::Error)]
 pub enum DeployError {
+    /// A deployment that is there.
+    #[error("{0}")]
+    Fs(#[from] FsError),
     /// The system root.
     #[error("{0}")]
     Sysroot(#[from] SysrootError),
     /// The kernel arguments.
     #[error("{0}")]
     Kargs(#[from] KargsError),
+    /// The kernel arguments that the tree brings along.
+    #[error("{0}")]
+    DefaultKargs(#[from] DefaultsError),
     /// An initrd that should be added.
     #[error("{0}")]
     Overlay(#[from] OverlayError),
@@ -63,6 +72,9 @@ pub enum MergeFrom {
     /// The booted deployment's, or else the first one's of the stateroot.
     #[default]
     Current,
+    /// `/etc` of the same one, and the arguments of the one of the stateroot that boots next, so that a change of them which waits for its boot
+    /// is not lost.
+    Next,
     /// Nobody's: the commit's own `/etc`, and no arguments.
     Nothing,
 }
@@ -202,15 +214,15 @@ pub(crate) fn prepare(
     lock.require_stateroot(&stateroot)?;
     signatures::require(lock, commit, options.origin.as_ref())?;
     let merge = match options.merge {
-        MergeFrom::Current => lock.merge_source(&stateroot),
+        MergeFrom::Current | MergeFrom::Next => lock.merge_source(&stateroot),
         MergeFrom::Nothing => None,
     };
-    let inherited = merge.map(|deployment| &deployment.entry.options);
-    let kargs: KernelArgs = options
-        .kargs
-        .apply(inherited, &lock.host.kernel_command_line)?;
+    let continued = match options.merge {
+        MergeFrom::Next => lock.next_of(&stateroot),
+        MergeFrom::Current | MergeFrom::Nothing => merge,
+    };
+    let (kargs, annotations) = kernel_arguments(lock, commit, continued, &options.kargs)?;
     let overlay_initrds: Vec<Checksum> = overlay::stage(lock, &options.overlay_initrds)?;
-    let annotations = merge.map(Deployment::annotations).unwrap_or_default();
     Ok(Prepared {
         merge: merge.map(|deployment| deployment.id.clone()),
         request: Request {
@@ -222,4 +234,32 @@ pub(crate) fn prepare(
             overlay_initrds,
         },
     })
+}
+
+/// The arguments of a new deployment that continues another one, and the keys of its boot entry that say whose they are.
+fn kernel_arguments(
+    lock: &SysrootLock,
+    commit: CommitId,
+    continued: Option<&Deployment>,
+    wish: &KargsWish,
+) -> Result<(KernelArgs, Annotations), DeployError> {
+    let inherited = match continued {
+        None => Inherited::default(),
+        Some(deployment) => Inherited {
+            kargs: deployment.entry.options.clone(),
+            defaults: match Defaults::of_deployment(&lock.open_deployment(&deployment.id)?) {
+                // Another program has deployed it: it is no reason to stay on this tree for ever.
+                Err(DefaultsError::File { .. }) => Defaults::default(),
+                defaults => defaults?,
+            },
+            owned: sources::all_owned(deployment),
+        },
+    };
+    let defaults = Defaults::of_commit(&lock.repo, commit)?;
+    let kargs = wish.apply(&inherited, &lock.host.kernel_command_line, &defaults)?;
+    let mut annotations = continued.map(Deployment::annotations).unwrap_or_default();
+    for (name, owned) in &wish.owned {
+        sources::set_owned(&mut annotations, name, owned);
+    }
+    Ok((kargs, annotations))
 }

@@ -15,7 +15,6 @@ use crate::etc_merge::{
     self, Action, Content, EtcMergeError, MergePlan, Node, Snapshot, Snapshots, parents, shown,
     split_path,
 };
-use crate::kargs::KargsWish;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::materialize::{self, MaterializeError};
@@ -128,10 +127,7 @@ pub fn factory_reset(
         ..DeployOptions::default()
     };
     let mut prepared = deploy::prepare(lock, left.id.commit, &deploy_options)?;
-    let inherited = Some(&left.entry.options);
-    prepared.request.kargs = KargsWish::default()
-        .apply(inherited, &lock.host.kernel_command_line)
-        .map_err(DeployError::from)?;
+    prepared.request.kargs = left.entry.options.clone();
     prepared.request.annotations = left.annotations();
     prepared.request.overlay_initrds = left.overlay_initrds.clone();
     cleanup::leftovers(lock).map_err(DeployError::from)?;

@@ -7,6 +7,7 @@ use crate::cleanup::CleanupError;
 use crate::etc_merge::EtcMergeError;
 use crate::etc_restore::RestoreError;
 use crate::host_file::{self, HostFileError};
+use crate::kargs::defaults::DefaultsError;
 use crate::kernel::KernelError;
 use crate::lock::SysrootLockError;
 use crate::materialize::MaterializeError;
@@ -148,6 +149,11 @@ fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(DownloadSpaceError::Full { .. }) = error.downcast_ref() {
         return Some(
             "`ostler admin undeploy INDEX` and `ostler admin cleanup` make room; `ostler status` lists the deployments",
+        );
+    }
+    if let Some(DefaultsError::File { .. }) = error.downcast_ref() {
+        return Some(
+            "such a file holds `kargs = [\"NAME=VALUE\"]`, and `match-architectures` if need be; mend it in the tree and commit again",
         );
     }
     if let Some(StageError::NotBooted) = error.downcast_ref() {

@@ -2,7 +2,7 @@
 //!
 //! ```toml
 //! follow = "origin:os/stable"          # what `ostler apply` makes the host follow
-//! kargs = ["quiet", "console=ttyS0"]   # arguments that `ostler apply` puts on the kernel command line
+//! kargs = ["quiet", "console=ttyS0"]   # arguments that `ostler apply` puts on the kernel command line, and takes away when they are not here
 //!
 //! [remotes.origin]                     # `ostler apply` makes it so
 //! url = "https://example.com/repo"

@@ -59,6 +59,8 @@ pub const RUN: &str = "/run";
 pub const RUN_BOOTED: &str = "ostree-booted";
 /// Within [`RUN`]: describes the staged deployment.
 pub const RUN_STAGED: &str = "ostree/staged-deployment";
+/// Within the description of the staged deployment: keys of its boot entry that only others know.
+pub const STAGED_ANNOTATIONS: &str = "bootconfig-extra";
 /// Within [`RUN`]: its presence keeps the staged deployment from being finished; written by older programs.
 pub const RUN_STAGED_LOCKED: &str = "ostree/staged-deployment-locked";
 /// Within [`RUN`]: initrds of the staged deployment.

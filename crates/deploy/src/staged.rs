@@ -4,6 +4,7 @@
 //! carried over. What is needed for that is kept in `/run`, which is gone after a crash: then the old boot order stays, and the cleanup
 //! removes the tree. A failure at shutdown leaves its reason in `/boot`, where [`finalization`] finds it.
 
+use ostler_format::variant::Type;
 use ostler_format::{Checksum, CommitId, KernelArgs, Value};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 use ostler_store::progress::Sink;
@@ -251,6 +252,10 @@ fn describe(
         .map(ToString::to_string)
         .collect();
     entries.push(("kargs".to_owned(), Value::strings(kargs)));
+    let annotations = deployment.annotations();
+    if !annotations.is_empty() {
+        entries.push((layout::STAGED_ANNOTATIONS.to_owned(), texts(annotations)));
+    }
     if !deployment.overlay_initrds.is_empty() {
         let overlays = deployment.overlay_initrds.iter().map(Checksum::to_hex);
         entries.push(("overlay-initrds".to_owned(), Value::strings(overlays)));
@@ -266,6 +271,14 @@ fn describe(
         }
     }
     Ok(())
+}
+
+/// A dictionary of texts, as libostree keeps keys of a boot entry that are not its own.
+fn texts(entries: Vec<(String, String)>) -> Value {
+    let entry =
+        |(key, value)| Value::DictEntry(Box::new(Value::Str(key)), Box::new(Value::Str(value)));
+    let ty = Type::parse("{ss}").expect("it is a type");
+    Value::Array(ty, entries.into_iter().map(entry).collect())
 }
 
 fn reference(id: &DeploymentId, bootcsum: &Checksum) -> Value {
@@ -290,10 +303,12 @@ fn finalize_inner(lock: &mut SysrootLock) -> Result<Option<Deployed>, StageError
     {
         staged.entry.options = merge.entry.options.clone();
     }
-    staged.entry.other = merge
+    let says_annotations = description
         .as_ref()
-        .map(Deployment::annotations)
-        .unwrap_or_default();
+        .is_some_and(|value| value.lookup(layout::STAGED_ANNOTATIONS).is_some());
+    if !says_annotations && let Some(merge) = &merge {
+        staged.entry.other = merge.annotations();
+    }
     // From here on a crash must not find a half-merged deployment to be finished.
     Dir::open_ambient(&lock.host.run)?.unlink_optional(Trusted(layout::RUN_STAGED))?;
     lock.sysroot_mut().reload()?;

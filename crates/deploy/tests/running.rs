@@ -5,7 +5,6 @@
 mod common;
 
 use std::fs;
-use std::os::unix::fs::MetadataExt as _;
 
 use common::Fixture;
 use ostler_deploy::deploy::{DeployOptions, deploy};
@@ -19,23 +18,6 @@ use ostler_deploy::sysroot::SysrootError;
 use ostler_deploy::{Host, Sysroot, SysrootLock};
 use ostler_format::CommitId;
 use ostler_store::progress::Silent;
-
-/// The fixture's system root, as `/` of a system that runs from the deployment at `index`.
-fn running(fixture: &Fixture, index: usize) -> Host {
-    let sysroot = fixture.open();
-    let deployment = fs::metadata(sysroot.deployment_path(&sysroot.deployments[index].id)).unwrap();
-    let root = fs::metadata(fixture.sysroot()).unwrap();
-    for directory in ["run", "running-var"] {
-        fs::create_dir_all(fixture.path.join(directory)).unwrap();
-    }
-    Host {
-        root: (root.dev(), root.ino()),
-        booted: Some(Booted {
-            backing_root: Some((deployment.dev(), deployment.ino())),
-        }),
-        ..fixture.host()
-    }
-}
 
 fn lock(fixture: &Fixture, host: &Host) -> SysrootLock {
     SysrootLock::acquire_on(
@@ -71,7 +53,7 @@ fn two_deployments() -> (Fixture, Host) {
     fixture.real_deploy(&["--karg=quiet"]);
     new_version(&fixture, "2");
     fixture.real_deploy(&[]);
-    let host = running(&fixture, 0);
+    let host = fixture.running(0);
     (fixture, host)
 }
 

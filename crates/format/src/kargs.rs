@@ -298,6 +298,11 @@ impl KernelArgs {
         before - self.0.len()
     }
 
+    /// Removes all arguments that `stays` does not say of.
+    pub fn retain(&mut self, stays: impl FnMut(&Karg) -> bool) {
+        self.0.retain(stays);
+    }
+
     /// The bootlink that the initramfs follows, the value of the last `ostree=`.
     pub fn ostree(&self) -> Option<&str> {
         self.last_value("ostree")

@@ -158,6 +158,13 @@ impl State {
         plan::merge_source(&self.slots(), stateroot.as_str()).map(|index| &self.deployments[index])
     }
 
+    /// Returns the deployment of a stateroot that boots next, if the stateroot does; staged ones count.
+    #[must_use]
+    pub fn next_of(&self, stateroot: &StaterootName) -> Option<&Deployment> {
+        let mut all = self.deployments.iter();
+        all.find(|deployment| deployment.id.stateroot == *stateroot)
+    }
+
     /// Returns the indices of the pending and the rollback deployment of the booted stateroot; both are `None` where none is booted.
     #[must_use]
     pub fn pending_and_rollback(&self) -> (Option<usize>, Option<usize>) {

@@ -229,6 +229,7 @@ impl Reader<'_> {
             bootserial: 0,
             entry: BootEntry {
                 options,
+                other: staged_annotations(&value),
                 ..BootEntry::default()
             },
             entry_name: None,
@@ -240,6 +241,20 @@ impl Reader<'_> {
             id,
         }))
     }
+}
+
+fn staged_annotations(description: &Value) -> Vec<(String, String)> {
+    let found = description.lookup(layout::STAGED_ANNOTATIONS);
+    let entries = found.and_then(|found| found.unboxed().items());
+    let text = |entry: &Value| {
+        let (key, value) = entry.as_entry()?;
+        Some((key.as_str()?.to_owned(), value.as_str()?.to_owned()))
+    };
+    entries
+        .unwrap_or_default()
+        .iter()
+        .filter_map(text)
+        .collect()
 }
 
 /// Returns device and inode of the deployment that runs, if the system root is the running one.

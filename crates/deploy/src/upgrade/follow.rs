@@ -4,6 +4,7 @@ use ostler_format::origin::{Source, Unlocked};
 use ostler_format::{CommitId, Origin, RefName, Refspec};
 use ostler_store::{RefKey, Repo, StoreError};
 
+use crate::deploy::MergeFrom;
 use crate::deployment::Deployment;
 use crate::lock::SysrootLock;
 
@@ -65,7 +66,14 @@ impl Follow {
                 let old_ref = followed
                     .clone()
                     .filter(|old| !keep_old_ref && *old != refspec);
-                origin = Origin::new(&Source::Refspec(refspec)).map_err(failed)?;
+                let source = Source::Refspec(refspec);
+                match options.deploy.merge {
+                    // As rpm-ostree does: what else was asked of the system is asked of another tree, too.
+                    MergeFrom::Next => origin.set_source(&source).map_err(failed)?,
+                    MergeFrom::Current | MergeFrom::Nothing => {
+                        origin = Origin::new(&source).map_err(failed)?;
+                    }
+                }
                 (*commit, old_ref)
             }
         };

@@ -12,7 +12,7 @@ use ostler_format::{CommitId, Origin, Refspec, StaterootName};
 use ostler_store::progress::Sink;
 use ostler_store::{RefKey, Repo, StoreError};
 
-use crate::deploy::{self, DeployError, DeployOptions, Deployed};
+use crate::deploy::{self, DeployError, DeployOptions, Deployed, MergeFrom};
 use crate::deployment::Deployment;
 use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
@@ -178,7 +178,7 @@ pub struct UpgradeOptions {
     pub finish: Finish,
     /// A commit that boots next already.
     pub if_pending: IfPending,
-    /// Stateroot, kernel arguments and the rest; the origin is set by the upgrade.
+    /// Stateroot, kernel arguments and the rest; the origin is that of the deployment whose arguments are taken, with what the upgrade changes.
     pub deploy: DeployOptions,
 }
 
@@ -206,11 +206,17 @@ pub fn upgrade(
     sink: &dyn Sink,
 ) -> Result<Upgraded, UpgradeError> {
     let stateroot = lock.stateroot_or_booted(options.deploy.stateroot.as_ref())?;
-    let current = lock
-        .merge_source(&stateroot)
-        .cloned()
-        .ok_or(UpgradeError::NoDeployment { stateroot })?;
-    let mut follow = Follow::new(&current, options)?;
+    let current =
+        lock.merge_source(&stateroot)
+            .cloned()
+            .ok_or_else(|| UpgradeError::NoDeployment {
+                stateroot: stateroot.clone(),
+            })?;
+    let continued = match options.deploy.merge {
+        MergeFrom::Next => lock.next_of(&stateroot).unwrap_or(&current),
+        MergeFrom::Current | MergeFrom::Nothing => &current,
+    };
+    let mut follow = Follow::new(continued, options)?;
     let commit = follow.resolve(lock, fetch, options, &current)?;
     let switches = matches!(options.target, Target::Switch { .. });
     if commit == current.id.commit && !switches {
@@ -260,10 +266,7 @@ fn require_newer(repo: &Repo, current: CommitId, new: CommitId) -> Result<(), Up
 
 /// Whether the commit boots next already, from the same origin.
 fn is_next(lock: &SysrootLock, current: &Deployment, commit: CommitId, origin: &Origin) -> bool {
-    let next = lock
-        .deployments
-        .iter()
-        .find(|deployment| deployment.id.stateroot == current.id.stateroot);
+    let next = lock.next_of(&current.id.stateroot);
     next.is_some_and(|next| {
         let followed = next.origin.as_ref().map(|origin| origin.refspec().ok());
         next.id.commit == commit && followed == Some(origin.refspec().ok())

@@ -9,9 +9,11 @@
 )]
 
 use std::fs;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ostler_deploy::host::Booted;
 use ostler_deploy::{Host, Settings, Sysroot, SysrootLock};
 
 pub struct Fixture {
@@ -138,6 +140,28 @@ impl Fixture {
 
     pub fn lock(&self) -> SysrootLock {
         SysrootLock::acquire_on(self.sysroot(), self.settings(), self.host(), &mut |_| ()).unwrap()
+    }
+
+    pub fn lock_on(&self, host: &Host) -> SysrootLock {
+        SysrootLock::acquire_on(self.sysroot(), self.settings(), host.clone(), &mut |_| ()).unwrap()
+    }
+
+    /// The system root as `/` of a system that runs from the deployment at `index`.
+    pub fn running(&self, index: usize) -> Host {
+        let sysroot = self.open();
+        let id = &sysroot.deployments[index].id;
+        let deployment = fs::metadata(sysroot.deployment_path(id)).unwrap();
+        let root = fs::metadata(self.sysroot()).unwrap();
+        for directory in ["run", "running-var"] {
+            fs::create_dir_all(self.path.join(directory)).unwrap();
+        }
+        Host {
+            root: (root.dev(), root.ino()),
+            booted: Some(Booted {
+                backing_root: Some((deployment.dev(), deployment.ino())),
+            }),
+            ..self.host()
+        }
     }
 
     /// A running system that was not booted from this system root.

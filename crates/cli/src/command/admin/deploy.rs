@@ -146,6 +146,7 @@ impl Deploy {
                 set: self.karg.clone(),
                 append: self.karg_append.clone(),
                 delete: self.karg_delete.clone(),
+                owned: Vec::new(),
             },
             merge: if self.no_merge {
                 MergeFrom::Nothing

@@ -50,11 +50,9 @@ impl Verb for SetKargs {
             base,
             set: self.replace,
             append,
-            delete: Vec::new(),
+            ..KargsWish::default()
         };
-        let running = lock.host().kernel_command_line.clone();
-        let change = |kargs: &_| wish.apply(Some(kargs), &running);
-        let published = kargs::set_default_kargs(&mut lock, change)?;
+        let published = kargs::set_default_kargs(&mut lock, &wish)?;
         system::tell_published(context, published.as_ref())?;
         Ok(Exit::Done)
     }

@@ -1,14 +1,14 @@
 //! The system root that a verb works on.
 
-use ostler_deploy::deploy::Deployed;
+use ostler_deploy::deploy::{self, DeployOptions, Deployed};
 use ostler_deploy::etc_merge::{FileAgainstDirectory, MergeReport};
 use ostler_deploy::finalization;
 use ostler_deploy::lock_owner::{self, HeldBy};
 use ostler_deploy::publish::Published;
-use ostler_deploy::staged::{Finalization, StagedDeployment};
+use ostler_deploy::staged::{self, Finalization, StagedDeployment};
 use ostler_deploy::upgrade::Finish;
 use ostler_deploy::{Settings, Sysroot, SysrootLock};
-use ostler_format::StaterootName;
+use ostler_format::{CommitId, StaterootName};
 use ostler_store::transaction::format_size;
 
 use crate::context::Context;
@@ -74,6 +74,28 @@ pub(crate) fn finish(lock: &SysrootLock, lock_finalization: bool) -> anyhow::Res
         true => Finish::Staged(Finalization::AtShutdown),
         false => Finish::Now,
     })
+}
+
+/// Deploys a commit that is here already, now or at shutdown as the running system does it, and tells of it.
+pub(crate) fn deploy(
+    context: &Context,
+    lock: &mut SysrootLock,
+    commit: CommitId,
+    options: &DeployOptions,
+    lock_finalization: bool,
+) -> anyhow::Result<()> {
+    let sink = context.sink();
+    match finish(lock, lock_finalization)? {
+        Finish::Staged(finalization) => {
+            let staged = staged::stage(lock, commit, options, finalization, &*sink)?;
+            tell_staged(context, &staged);
+        }
+        Finish::Now => {
+            let deployed = deploy::deploy(lock, commit, options, &*sink)?;
+            tell_deployed(context, &deployed)?;
+        }
+    }
+    Ok(())
 }
 
 /// Tells what a new deployment is, and what its merge of `/etc` did.

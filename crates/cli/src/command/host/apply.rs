@@ -4,11 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::Context as _;
 use ostler_deploy::apply::{self, ApplyStep};
-use ostler_deploy::deploy::{self, DeployOptions};
+use ostler_deploy::deploy::{DeployOptions, MergeFrom};
 use ostler_deploy::host_file::{self, HostFile};
-use ostler_deploy::kargs::{Base, KargsWish};
-use ostler_deploy::staged;
-use ostler_deploy::upgrade::Finish;
+use ostler_deploy::kargs::sources;
 use ostler_deploy::{Sysroot, SysrootLock};
 use ostler_format::StaterootName;
 
@@ -91,9 +89,7 @@ impl Verb for Apply {
         }
         apply::apply(&mut lock, &stateroot, &wish, &text, &steps)?;
         for step in &steps {
-            if let ApplyStep::AddKargs { arguments } = step {
-                add_kargs(context, &mut lock, &stateroot, arguments)?;
-            }
+            set_kargs(context, &mut lock, &stateroot, step)?;
         }
         tell(context, &steps)?;
         Ok(Exit::Done)
@@ -147,45 +143,48 @@ fn tell(context: &Context, steps: &[ApplyStep]) -> anyhow::Result<()> {
                 let from = from.as_deref().unwrap_or("nothing");
                 printer.line(format_args!("follow: {from} -> {to}"))?;
             }
-            ApplyStep::AddKargs { arguments } => {
-                printer.line(format_args!("kargs: {} added", arguments.join(" ")))?;
+            ApplyStep::Kargs {
+                add,
+                remove,
+                release,
+            } => {
+                for (arguments, what) in [
+                    (add, "added"),
+                    (remove, "removed"),
+                    (
+                        release,
+                        "stay as they are, the file has no say in them any more",
+                    ),
+                ] {
+                    if !arguments.is_empty() {
+                        printer.line(format_args!("kargs: {} {what}", arguments.join(" ")))?;
+                    }
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Deploys what boots next once more, with further arguments.
-fn add_kargs(
+/// Deploys what boots next once more, with the arguments that a step asks for.
+fn set_kargs(
     context: &Context,
     lock: &mut SysrootLock,
     stateroot: &StaterootName,
-    arguments: &[String],
+    step: &ApplyStep,
 ) -> anyhow::Result<()> {
-    let mut all = lock.deployments.iter();
-    let next = all.find(|it| it.id.stateroot == *stateroot).cloned();
+    let next = lock.next_of(stateroot).cloned();
     let next = next.with_context(|| format!("no deployment for stateroot `{stateroot}`"))?;
-    let current = lock.merge_source(stateroot);
+    let owned = sources::owned_by(&next, sources::HOST_FILE);
+    let Some(kargs) = apply::kargs_wish(&next.entry.options, &owned, step)? else {
+        return Ok(());
+    };
     let options = DeployOptions {
         stateroot: Some(stateroot.clone()),
-        origin: current.and_then(|current| current.origin.clone()),
-        kargs: KargsWish {
-            base: Base::Given(next.entry.options.clone()),
-            append: arguments.to_vec(),
-            ..KargsWish::default()
-        },
+        origin: next.origin.clone(),
+        kargs,
+        merge: MergeFrom::Next,
         ..DeployOptions::default()
     };
-    let sink = context.sink();
-    match system::finish(lock, false)? {
-        Finish::Staged(finalization) => {
-            let staged = staged::stage(lock, next.id.commit, &options, finalization, &*sink)?;
-            system::tell_staged(context, &staged);
-        }
-        Finish::Now => {
-            let deployed = deploy::deploy(lock, next.id.commit, &options, &*sink)?;
-            system::tell_deployed(context, &deployed)?;
-        }
-    }
-    Ok(())
+    system::deploy(context, lock, next.id.commit, &options, false)
 }

@@ -1,6 +1,6 @@
 //! What `upgrade`, `rebase` and `deploy` have in common.
 
-use ostler_deploy::deploy::DeployOptions;
+use ostler_deploy::deploy::{DeployOptions, MergeFrom};
 use ostler_deploy::upgrade::{self, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded};
 
 use super::fetch::Puller;
@@ -38,6 +38,7 @@ pub(crate) fn run(context: &Context, host: &HostOptions, change: Change) -> anyh
         if_pending: IfPending::Leave,
         deploy: DeployOptions {
             stateroot: system::stateroot(host.stateroot.as_deref())?,
+            merge: MergeFrom::Next,
             ..DeployOptions::default()
         },
     };

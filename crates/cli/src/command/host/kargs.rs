@@ -2,14 +2,13 @@
 
 use anyhow::Context as _;
 use ostler_deploy::SysrootLock;
-use ostler_deploy::deploy::{self, DeployOptions};
+use ostler_deploy::deploy::{DeployOptions, MergeFrom};
+use ostler_deploy::kargs::explain::explain;
 use ostler_deploy::kargs::{Base, KargsWish};
-use ostler_deploy::staged;
-use ostler_deploy::upgrade::Finish;
 use ostler_format::KernelArgs;
 
 use super::options::HostOptions;
-use super::{editor, reboot};
+use super::{editor, explained, reboot};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -38,6 +37,12 @@ pub(crate) struct Kargs {
     /// Change the arguments in $EDITOR
     #[arg(long)]
     pub(crate) editor: bool,
+    /// Show where each argument comes from: the tree's defaults, the host file, another program, the installation, a person
+    #[arg(long, conflicts_with_all = ["append", "append_if_missing", "delete", "delete_if_present", "replace", "editor", "import_proc_cmdline"])]
+    pub(crate) explain: bool,
+    /// With --explain: print JSON
+    #[arg(long, requires = "explain")]
+    pub(crate) json: bool,
     /// Begin with this deployment's arguments (defaults to the first one's)
     #[arg(long, value_name = "INDEX")]
     pub(crate) deploy_index: Option<usize>,
@@ -58,6 +63,10 @@ impl Verb for Kargs {
             says: "show the arguments of the next boot",
         },
         Example {
+            call: "kargs --explain",
+            says: "show where each of them comes from, and defaults of the tree that were removed",
+        },
+        Example {
             call: "kargs --append=nosmt --delete=quiet",
             says: "change them in a new deployment",
         },
@@ -68,8 +77,11 @@ impl Verb for Kargs {
         context.show_progress(&self.host.progress)?;
         if !self.changes() {
             let sysroot = system::open(&self.host.sysroot)?;
-            let base = &sysroot.at(self.deploy_index.unwrap_or(0))?.entry.options;
-            context.printer.line(base)?;
+            let deployment = sysroot.at(self.deploy_index.unwrap_or(0))?;
+            match self.explain {
+                true => explained::print(context, &explain(&sysroot, deployment)?, self.json)?,
+                false => context.printer.line(&deployment.entry.options)?,
+            }
             return Ok(Exit::Done);
         }
         let mut lock = system::lock(context, &self.host.sysroot)?;
@@ -153,20 +165,10 @@ impl Kargs {
                 base: Base::Given(kargs),
                 ..KargsWish::default()
             },
+            merge: MergeFrom::Next,
             ..DeployOptions::default()
         };
-        let sink = context.sink();
-        let commit = chosen.id.commit;
-        match system::finish(lock, self.host.lock_finalization)? {
-            Finish::Staged(finalization) => {
-                let staged = staged::stage(lock, commit, &options, finalization, &*sink)?;
-                system::tell_staged(context, &staged);
-            }
-            Finish::Now => {
-                let deployed = deploy::deploy(lock, commit, &options, &*sink)?;
-                system::tell_deployed(context, &deployed)?;
-            }
-        }
-        Ok(())
+        let lock_finalization = self.host.lock_finalization;
+        system::deploy(context, lock, chosen.id.commit, &options, lock_finalization)
     }
 }

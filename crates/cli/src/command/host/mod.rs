@@ -6,6 +6,7 @@ pub(crate) mod change;
 pub(crate) mod cleanup;
 pub(crate) mod deploy;
 pub(crate) mod editor;
+pub(crate) mod explained;
 pub(crate) mod factory_reset;
 pub(crate) mod fetch;
 pub(crate) mod finalize_deployment;

@@ -41,10 +41,7 @@ pub(crate) fn print(
             .map_err(failed)?,
         (_, None) => repo.resolve(&followed.to_string())?,
     };
-    let next = sysroot
-        .deployments
-        .iter()
-        .find(|deployment| deployment.id.stateroot == stateroot);
+    let next = sysroot.next_of(&stateroot);
     if next.is_some_and(|next| next.id.commit == commit) {
         context.printer.line("No updates available.")?;
         return Ok(Exit::NothingToDo);

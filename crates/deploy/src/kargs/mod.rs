@@ -1,4 +1,14 @@
 //! Kernel arguments of deployments: those that a new one starts with, and changes of present ones.
+//!
+//! | module | what it has |
+//! |---|---|
+//! | [`defaults`] | those that a tree brings along |
+//! | [`sources`] | those that somebody owns |
+//! | [`explain`](mod@explain) | where each comes from |
+
+pub mod defaults;
+pub mod explain;
+pub mod sources;
 
 use ostler_format::kargs::KargsError;
 use ostler_format::{Karg, KernelArgs};
@@ -8,6 +18,8 @@ use crate::lock::SysrootLock;
 use crate::publish::{self, PublishError, Published};
 use crate::staged;
 use crate::sysroot::SysrootError;
+
+use defaults::{Defaults, DefaultsError, carry_over};
 
 /// Where the arguments of a new deployment come from, before they are changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,24 +46,45 @@ pub struct KargsWish {
     pub append: Vec<String>,
     /// Each goes away, if it is there.
     pub delete: Vec<String>,
+    /// What is owned by whom from then on; others keep what they own.
+    pub owned: Vec<(&'static str, KernelArgs)>,
+}
+
+/// What a new deployment inherits from the one that it continues.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inherited {
+    /// The arguments.
+    pub kargs: KernelArgs,
+    /// The defaults of its tree, which are among them unless somebody has removed them.
+    pub defaults: Defaults,
+    /// Arguments that somebody owns.
+    pub owned: KernelArgs,
 }
 
 impl KargsWish {
-    /// Returns the arguments: those of `inherited` as they are if nothing is wished.
+    /// Returns the arguments of a deployment whose tree has these `defaults`. Given ones are final but for what is set, appended and deleted;
+    /// all others follow the defaults.
     ///
     /// # Errors
     /// [`KargsError`] names the argument.
     pub fn apply(
         &self,
-        inherited: Option<&KernelArgs>,
+        inherited: &Inherited,
         running: &str,
+        defaults: &Defaults,
     ) -> Result<KernelArgs, KargsError> {
+        let (old, owned) = (&inherited.defaults, &inherited.owned);
         let mut kargs = match &self.base {
-            Base::Inherited => inherited.cloned().unwrap_or_default(),
+            Base::Inherited => inherited.kargs.clone(),
             Base::Empty => KernelArgs::new(),
             Base::RunningKernel => KernelArgs::parse(running).without_boot_loader_args(),
             Base::Given(kargs) => kargs.clone(),
         };
+        match &self.base {
+            Base::Inherited | Base::RunningKernel => carry_over(&mut kargs, old, defaults, owned),
+            Base::Empty => carry_over(&mut kargs, &Defaults::default(), defaults, owned),
+            Base::Given(_) => {}
+        }
         for argument in &self.set {
             kargs.set(argument)?;
         }
@@ -74,6 +107,9 @@ pub enum KargsChangeError {
     /// An argument.
     #[error("{0}")]
     Kargs(#[from] KargsError),
+    /// The arguments that the tree brings along.
+    #[error("{0}")]
+    Defaults(#[from] DefaultsError),
     /// The boot order.
     #[error("{0}")]
     Publish(#[from] PublishError),
@@ -88,18 +124,32 @@ pub enum KargsChangeError {
     },
 }
 
-/// Replaces the arguments of the default deployment by those that `change` makes of them, in a new boot order.
+/// Replaces the arguments of the default deployment by those that `wish` makes of them, in a new boot order. What does not begin with its
+/// present ones gets the defaults of its tree.
 ///
 /// # Errors
 /// [`KargsChangeError`]; the old boot order stays active then.
 pub fn set_default_kargs(
     lock: &mut SysrootLock,
-    change: impl FnOnce(&KernelArgs) -> Result<KernelArgs, KargsError>,
+    wish: &KargsWish,
 ) -> Result<Option<Published>, KargsChangeError> {
     let mut next = lock.deployments.clone();
     let first = next.first_mut().ok_or(KargsChangeError::NoDeployment)?;
     require_published(first)?;
-    first.entry.options = change(&first.entry.options)?;
+    let root = lock
+        .open_deployment(&first.id)
+        .map_err(SysrootError::from)?;
+    let defaults = Defaults::of_deployment(&root)?;
+    let inherited = Inherited {
+        kargs: first.entry.options.clone(),
+        owned: sources::all_owned(first),
+        defaults: match wish.base {
+            Base::RunningKernel => Defaults::default(),
+            _ => defaults.clone(),
+        },
+    };
+    let running = &lock.host.kernel_command_line;
+    first.entry.options = wish.apply(&inherited, running, &defaults)?;
     Ok(publish::publish(lock, &next)?)
 }
 
@@ -149,21 +199,25 @@ mod tests {
 
     #[test]
     fn a_wish_changes_what_is_inherited_or_starts_anew() {
-        let inherited = KernelArgs::parse("root=a quiet ostree=/x console=1 console=2");
+        let inherited = Inherited {
+            kargs: KernelArgs::parse("root=a quiet ostree=/x console=1 console=2"),
+            ..Inherited::default()
+        };
+        let none = Defaults::default();
         let wish = KargsWish {
             set: vec!["root=b".to_owned()],
             append: vec!["console=3".to_owned()],
             delete: vec!["quiet".to_owned(), "absent".to_owned()],
             ..KargsWish::default()
         };
-        let kargs = wish.apply(Some(&inherited), "").unwrap().to_string();
+        let kargs = wish.apply(&inherited, "", &none).unwrap().to_string();
         assert_eq!(kargs, "root=b ostree=/x console=1 console=2 console=3");
         let empty = KargsWish {
             base: Base::Empty,
             ..wish.clone()
         };
         assert_eq!(
-            empty.apply(Some(&inherited), "").unwrap().to_string(),
+            empty.apply(&inherited, "", &none).unwrap().to_string(),
             "root=b console=3"
         );
         let running = KargsWish {
@@ -171,7 +225,13 @@ mod tests {
             ..KargsWish::default()
         };
         let line = "BOOT_IMAGE=/vmlinuz root=r ostree=/ostree/boot.0/os/x/0 initrd=/i rw\n";
-        assert_eq!(running.apply(None, line).unwrap().to_string(), "root=r rw");
+        assert_eq!(
+            running
+                .apply(&Inherited::default(), line, &none)
+                .unwrap()
+                .to_string(),
+            "root=r rw"
+        );
     }
 
     #[test]
@@ -181,7 +241,7 @@ mod tests {
             ..KargsWish::default()
         };
         assert!(matches!(
-            wish.apply(None, ""),
+            wish.apply(&Inherited::default(), "", &Defaults::default()),
             Err(KargsError::NotOne { .. })
         ));
     }
