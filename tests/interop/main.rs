@@ -8,6 +8,7 @@
 )]
 
 mod archive;
+mod available;
 mod booted;
 mod checkout;
 mod collections;

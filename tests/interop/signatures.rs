@@ -192,6 +192,45 @@ fn a_signature_that_is_taken_away_is_gone_for_both() {
 }
 
 #[test]
+fn the_keybox_in_which_gpg_keeps_public_keys_is_a_keyring() {
+    for (maker, user) in both_ways() {
+        let scratch = Scratch::new();
+        let keys = Keys::new(&scratch, &format!("{}-box", user.name()), "rsa2048");
+        let other = format!("{}-other <other@example.org>", user.name());
+        keys.gpg(&[
+            "--passphrase",
+            "",
+            "--quick-generate-key",
+            &other,
+            "ed25519",
+            "sign",
+        ]);
+        let (repo, id) = published(&maker, &scratch, &keys);
+        let server = Server::start(&maker, repo.path());
+        let keybox = keys.homedir.join("pubring.kbx");
+        let pulled = user.init_quick(&scratch.join("pulled"), "archive");
+        pulled.run("remote add", ["origin", &server.url()]);
+        // The real one takes a keybox for a remote's keyring, and no other way.
+        let keyring = pulled.path().join("origin.trustedkeys.gpg");
+        std::fs::copy(&keybox, &keyring).unwrap();
+        pulled.run("pull", ["origin", "main"]);
+        assert_eq!(pulled.rev_parse("origin:main"), id, "{}", user.name());
+        let listed = [&maker, &user]
+            .map(|program| pulled.with(program).run("remote gpg-list-keys", ["origin"]));
+        assert_eq!(listed[0], listed[1]);
+        assert!(listed[0].contains(&keys.fingerprint), "{}", listed[0]);
+        let ours = pulled.with(&Program::ostler());
+        let path = format!("--set=gpgkeypath={}", keybox.display());
+        ours.run("remote add", [&path, "by-path", &server.url()]);
+        ours.run("pull", ["by-path", "main"]);
+        let import = format!("--gpg-import={}", keybox.display());
+        let said = ours.run("remote add", [&import, "imported", &server.url()]);
+        assert!(said.contains("Imported 2 GPG keys"), "{said}");
+        pulled.run("pull", ["imported", "main"]);
+    }
+}
+
+#[test]
 fn a_view_of_the_summary_tells_which_signatures_by_bare_keys_are_of_somebody_trusted() {
     // A key of RFC 8032, section 7.1: the seed and the public key, and the public key.
     let public = "11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=";

@@ -196,16 +196,16 @@ impl Group {
         self.sections.iter().flat_map(|section| section.nodes)
     }
 
-    /// Returns the whole tree as one parser, from which completions and man pages are made.
+    /// Returns the whole tree, but for what lists leave out, as one parser, from which completions and man pages are made.
     pub(crate) fn command(&self, path: &str) -> Command {
-        let children = self.nodes().map(|node| {
+        let children = self.nodes().filter_map(|node| {
             let (name, _, hidden) = node.summary();
             let child_path = format!("{path} {name}");
             let command = match node {
                 Node::Verb(entry) => entry.command(&child_path),
                 Node::Group(group) => group.command(&child_path),
             };
-            command.name(name).hide(hidden)
+            (!hidden).then(|| command.name(name))
         });
         Command::new(path.to_owned())
             .bin_name(path.to_owned())

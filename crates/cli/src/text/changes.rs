@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
-use ostler_store::changes::{Changes, Count, PackageChange, PackageChanges};
+use ostler_store::changes::{Announced, Changes, Count, Fetch, PackageChange, PackageChanges};
 
-use super::size;
+use super::{date, size};
 
 /// Describes it: files, sizes, what is to be fetched, the largest changes, packages.
 pub(crate) fn describe(changes: &Changes) -> String {
@@ -25,17 +25,7 @@ pub(crate) fn describe(changes: &Changes) -> String {
         changes.directories_added, changes.directories_removed
     );
     let _ = writeln!(text, "Size: {}", growth(changes.growth_bytes));
-    let fetch = changes.fetch;
-    let _ = write!(
-        text,
-        "To fetch: {} new files, {}",
-        fetch.objects,
-        size::decimal(fetch.bytes)
-    );
-    if let Some(compressed) = fetch.compressed_bytes {
-        let _ = write!(text, " ({} compressed)", size::decimal(compressed));
-    }
-    text.push('\n');
+    push_fetch(&mut text, changes.fetch);
     if !changes.largest.is_empty() {
         text.push_str("Largest changes:\n");
     }
@@ -46,6 +36,49 @@ pub(crate) fn describe(changes: &Changes) -> String {
         push_packages(&mut text, packages);
     }
     text
+}
+
+/// Describes what a commit says of itself: when it was made, sizes, what is to be fetched, packages.
+pub(crate) fn describe_announced(announced: &Announced) -> String {
+    let time = date::utc(announced.timestamp).unwrap_or_default();
+    let mut text = format!("Commit: {} ({time})\n", announced.commit);
+    if let Some(version) = &announced.version {
+        let _ = writeln!(text, "Version: {version}");
+    }
+    match &announced.content {
+        None => text.push_str("Size: not known, the commit was made without `--generate-sizes`\n"),
+        Some(content) => {
+            let signed = |bytes: u64| i64::try_from(bytes).unwrap_or(i64::MAX);
+            let (before, after) = (signed(content.before.bytes), signed(content.after.bytes));
+            let _ = writeln!(
+                text,
+                "Size: {} in {} different files ({})",
+                bytes(content.after),
+                content.after.files,
+                growth(after - before)
+            );
+        }
+    }
+    if let Some(fetch) = announced.fetch {
+        push_fetch(&mut text, fetch);
+    }
+    if let Some(bytes) = announced.delta_bytes {
+        let _ = writeln!(text, "By a static delta: {}", size::decimal(bytes));
+    }
+    match &announced.packages {
+        Some(packages) => push_packages(&mut text, packages),
+        None => text.push_str("Packages: not known, the commit lists none\n"),
+    }
+    text
+}
+
+fn push_fetch(text: &mut String, fetch: Fetch) {
+    let (objects, bytes) = (fetch.objects, size::decimal(fetch.bytes));
+    let _ = write!(text, "To fetch: {objects} new files, {bytes}");
+    if let Some(compressed) = fetch.compressed_bytes {
+        let _ = write!(text, " ({} compressed)", size::decimal(compressed));
+    }
+    text.push('\n');
 }
 
 fn push_packages(text: &mut String, packages: &PackageChanges) {

@@ -1,8 +1,10 @@
-//! The package databases that OS trees carry: dpkg's `status`, and the headers in rpm's `rpmdb.sqlite`.
+//! The package databases that OS trees carry: dpkg's `status`, and the headers in rpm's `rpmdb.sqlite`; and the list of packages
+//! in the metadata of a commit.
 //!
-//! Both are read for what is installed, never written.
+//! All are read for what is installed, never written.
 
 pub mod dpkg;
+pub mod pkglist;
 pub mod rpm;
 
 /// An installed package.

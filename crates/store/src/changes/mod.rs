@@ -1,7 +1,8 @@
 //! What changes between two commits, for people: files by size, packages by version, and what is to be fetched.
 //!
-//! Directories that both have alike are not entered.
+//! Directories that both have alike are not entered. Of a commit whose tree is not here [`announced()`] tells what its metadata says.
 
+mod announced;
 mod databases;
 mod files;
 mod packages;
@@ -15,6 +16,7 @@ use crate::mode::RepoMode;
 use crate::reachable::{Depth, Missing, ObjectSet, Reachable};
 use crate::repo::Repo;
 
+pub use announced::{Announced, Content, announced};
 pub use packages::{PackageChange, PackageChanges};
 
 /// How many of the largest changes are listed.
@@ -93,16 +95,18 @@ pub fn changes(repo: &Repo, from: CommitId, to: CommitId) -> Result<Changes, Sto
     Ok(changes)
 }
 
+/// All objects of a commit, but for its parents.
+fn objects_of(repo: &Repo, id: CommitId) -> Result<ObjectSet, StoreError> {
+    let mut reachable = Reachable::new(repo, Missing::Error);
+    reachable.add_commit(id, Depth::Parents(0))?;
+    Ok(reachable.into_set())
+}
+
 fn fetch(repo: &Repo, from: CommitId, to: CommitId) -> Result<Fetch, StoreError> {
-    let objects_of = |id| -> Result<ObjectSet, StoreError> {
-        let mut reachable = Reachable::new(repo, Missing::Error);
-        reachable.add_commit(id, Depth::Parents(0))?;
-        Ok(reachable.into_set())
-    };
-    let old = objects_of(from)?;
+    let old = objects_of(repo, from)?;
     let mut fetch = Fetch::default();
     let mut compressed = 0;
-    for id in objects_of(to)?.files() {
+    for id in objects_of(repo, to)?.files() {
         let name = id.into();
         if old.contains(&name) {
             continue;

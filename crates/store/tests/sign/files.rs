@@ -137,10 +137,44 @@ fn keyrings_are_read_in_every_form() {
     let keyring = Keyring::parse(&secret).unwrap();
     assert_eq!(keyring.fingerprints().len(), 2);
     assert!(!keyring.certs()[0].is_tsk(), "secrets are dropped");
-    let keybox = [&[0, 0, 0, 32, 1, 1, 0, 2][..], b"KBXf", &[0; 20]].concat();
-    for (bytes, says) in [(keybox.as_slice(), "keybox"), (b"junk", "")] {
-        let error = Keyring::parse(bytes).unwrap_err().to_string();
-        assert!(error.contains(says), "{error}");
+    assert!(Keyring::parse(b"junk").is_err());
+}
+
+/// A keybox with these blobs behind its header: type, and bytes of which the first ones say where the packets are.
+fn keybox(blobs: &[(u8, Vec<u8>)]) -> Vec<u8> {
+    let mut bytes = [&[0, 0, 0, 32, 1, 1, 0, 2][..], b"KBXf", &[0; 20]].concat();
+    for (kind, rest) in blobs {
+        bytes.extend(u32::try_from(rest.len() + 8).unwrap().to_be_bytes());
+        bytes.extend([*kind, 1, 0, 0]);
+        bytes.extend(rest);
+    }
+    bytes
+}
+
+fn openpgp_blob(start: u32, length: u32, packets: &[u8]) -> (u8, Vec<u8>) {
+    let numbers = [start.to_be_bytes(), length.to_be_bytes()].concat();
+    (2, [&numbers, packets, b"an index"].concat())
+}
+
+#[test]
+fn a_keybox_is_read_blob_by_blob_and_never_beyond_one() {
+    let ann = cert("Ann <ann@example.org>");
+    let packets = ann.to_vec().unwrap();
+    let length = u32::try_from(packets.len()).unwrap();
+    let of_ann = openpgp_blob(16, length, &packets);
+    // One that was deleted, and one of X.509.
+    let others = [(0, packets.clone()), (3, packets.clone())];
+    let whole = keybox(&[others.to_vec(), vec![of_ann]].concat());
+    assert_eq!(Keyring::parse(&whole).unwrap().certs().len(), 1);
+    assert!(Keyring::parse(&keybox(&[])).unwrap().is_empty());
+    let beyond = length + 16;
+    for (start, length) in [(beyond, length), (16, u32::MAX), (u32::MAX, u32::MAX)] {
+        let bytes = keybox(&[openpgp_blob(start, length, &packets)]);
+        let error = Keyring::parse(&bytes).unwrap_err().to_string();
+        assert!(error.contains("damaged at byte 32"), "{error}");
+    }
+    for cut in whole.len() - 400..whole.len() {
+        assert!(Keyring::parse(&whole[..cut]).is_err(), "{cut} bytes");
     }
 }
 

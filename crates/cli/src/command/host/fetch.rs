@@ -1,13 +1,13 @@
-//! How upgrades get their commits: by the store's pull, from the remotes of the system repository.
+//! How upgrades, and those who want to know of them, get commits: by the store's pull, from the remotes of a repository.
 
 use std::sync::Arc;
 
 use ostler_deploy::upgrade::{Fetch, FetchError, Want};
-use ostler_format::{CommitId, RefName, RemoteName};
+use ostler_format::{CommitId, ObjectKind, ObjectName, RefName, RemoteName};
 use ostler_store::Repo;
 use ostler_store::progress::{Silent, Sink};
 use ostler_store::pull::{
-    self, NetworkOptions, PullOptions, PullReport, PullTarget, TimestampCheck,
+    self, DeltaUse, NetworkOptions, PullError, PullOptions, PullReport, PullTarget, TimestampCheck,
 };
 use ostler_store::reachable::Depth;
 use ostler_store::remote::Remote;
@@ -52,6 +52,52 @@ impl Puller {
         };
         pull::pull(repo, &remote, &options, &Silent)?;
         Ok(newest)
+    }
+
+    /// Brings the commit that a ref of the remote points to, without its tree, and returns it.
+    ///
+    /// # Errors
+    /// Whatever stopped it.
+    pub(crate) fn announcement(
+        &self,
+        repo: &Repo,
+        name: &RemoteName,
+        reference: &RefName,
+    ) -> anyhow::Result<CommitId> {
+        let remote = remote(repo, name)?;
+        let newest = pull::remote_ref(repo, &remote, reference, &self.network())?;
+        if !repo.has_object(&ObjectName::new(newest.checksum(), ObjectKind::Commit))? {
+            let options = PullOptions {
+                commit_only: true,
+                ..self.options(PullTarget::Commit(newest))
+            };
+            pull::pull(repo, &remote, &options, &Silent)?;
+        }
+        Ok(newest)
+    }
+
+    /// Asks how many bytes would come by static deltas to a commit; `None` if none leads there from what is here.
+    ///
+    /// # Errors
+    /// Whatever stopped it.
+    pub(crate) fn delta_bytes(
+        &self,
+        repo: &Repo,
+        name: &RemoteName,
+        commit: CommitId,
+    ) -> anyhow::Result<Option<u64>> {
+        let options = PullOptions {
+            deltas: DeltaUse::Required,
+            dry_run: true,
+            ..self.options(PullTarget::Commit(commit))
+        };
+        match pull::pull(repo, &remote(repo, name)?, &options, &Silent) {
+            Ok(report) => Ok(Some(
+                (report.deltas.bytes_total).saturating_sub(report.deltas.bytes_present),
+            )),
+            Err(PullError::NoDelta { .. } | PullError::DeltasInArchive) => Ok(None),
+            Err(error) => Err(error.into()),
+        }
     }
 
     fn options(&self, target: PullTarget) -> PullOptions {

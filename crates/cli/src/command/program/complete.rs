@@ -40,6 +40,28 @@ impl Verb for Complete {
     }
 }
 
+/// What grammars call the values that are refs or commits.
+const REFS: &[&str] = &[
+    "OBJECT",
+    "REF",
+    "REFS",
+    "REV",
+    "REVISION",
+    "REFSPEC",
+    "COMMIT",
+    "BRANCH",
+    "REV_OR_DIR",
+    "CHECKSUM",
+    "PREFIX",
+];
+/// What they call those that are remotes.
+const REMOTES: &[&str] = &["REMOTE", "REMOTENAME"];
+
+/// Whether a repository knows values of this name, whatever the verb.
+pub(super) fn is_known(value_name: &str) -> bool {
+    REFS.contains(&value_name) || REMOTES.contains(&value_name)
+}
+
 /// All values that could stand there; none where the shell knows better, as for files.
 fn candidates(path: &str, expected: &Expected, words: &[String]) -> anyhow::Result<Vec<String>> {
     let verb = path.split(' ').next_back().unwrap_or_default();
@@ -47,9 +69,8 @@ fn candidates(path: &str, expected: &Expected, words: &[String]) -> anyhow::Resu
     let open = || open_repo(words);
     Ok(match expected.value_name.as_str() {
         "BRANCH" | "REFS" if verb == "pull" => refs_of_remote(&open()?, expected.operands.first())?,
-        "OBJECT" | "REF" | "REFS" | "REV" | "REVISION" | "REFSPEC" | "COMMIT" | "BRANCH"
-        | "REV_OR_DIR" | "CHECKSUM" | "PREFIX" => refs(&open()?)?,
-        "REMOTE" | "REMOTENAME" => remotes(&open()?)?,
+        name if REFS.contains(&name) => refs(&open()?)?,
+        name if REMOTES.contains(&name) => remotes(&open()?)?,
         "NAME" if of_remote && verb != "add" => remotes(&open()?)?,
         "PATH" if matches!(verb, "ls" | "cat") => match expected.operands.first() {
             Some(commit) => paths(&open()?, commit, &expected.typed)?,

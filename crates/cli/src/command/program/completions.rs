@@ -2,8 +2,12 @@
 //!
 //! Verbs and options come from the grammar. For refs, remotes and paths in commits, bash, zsh and fish ask the hidden verb `complete`.
 
+use std::collections::BTreeSet;
+
+use clap::Command;
 use clap_complete::Shell;
 
+use super::complete::is_known;
 use crate::command::root;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -34,19 +38,43 @@ impl Verb for Completions {
         clap_complete::generate(self.shell, &mut command, name, &mut text);
         context.printer.bytes(&text)?;
         if context.personality == Personality::Ostler {
-            context.printer.bytes(values(self.shell).as_bytes())?;
+            context
+                .printer
+                .bytes(values(self.shell, &command).as_bytes())?;
         }
         Ok(Exit::Done)
     }
 }
 
 /// What lets a shell ask for values; nothing for a shell that is not taught to.
-fn values(shell: Shell) -> &'static str {
+fn values(shell: Shell, command: &Command) -> String {
     match shell {
-        Shell::Bash => BASH,
-        Shell::Zsh => ZSH,
-        Shell::Fish => FISH,
-        _ => "",
+        Shell::Bash => BASH.to_owned(),
+        Shell::Zsh => ZSH.to_owned(),
+        Shell::Fish => fish(command),
+        _ => String::new(),
+    }
+}
+
+/// Fish completes the value of an option by what it was told of that option alone.
+fn fish(command: &Command) -> String {
+    let mut options = BTreeSet::new();
+    add_options(command, &mut options);
+    let line =
+        |option: &String| format!("complete -c ostler -l {option} -x -a '(__ostler_values)'\n");
+    FISH.to_owned() + &options.iter().map(line).collect::<String>()
+}
+
+/// Adds the options below `command` of which the values can be asked for.
+fn add_options(command: &Command, options: &mut BTreeSet<String>) {
+    for arg in command.get_arguments().filter(|arg| !arg.is_positional()) {
+        let mut names = arg.get_value_names().unwrap_or_default().iter();
+        if let Some(long) = arg.get_long().filter(|_| names.any(|name| is_known(name))) {
+            options.insert(long.to_owned());
+        }
+    }
+    for child in command.get_subcommands() {
+        add_options(child, options);
     }
 }
 
@@ -81,6 +109,10 @@ _ostler_values() {
 compdef _ostler_values ostler
 "#;
 
+/// Where there are values, files of this machine are none.
 const FISH: &str = "
-complete -c ostler -a '(ostler complete -- (commandline -cp) 2>/dev/null)'
+function __ostler_values
+    ostler complete -- (commandline -cp) 2>/dev/null | string replace -r -- '^--[^=]*=' ''
+end
+complete -c ostler -n 'count (__ostler_values) >/dev/null' -f -a '(__ostler_values)'
 ";

@@ -3,16 +3,18 @@
 use std::path::Path;
 
 use anyhow::bail;
+use ostler_format::{RefName, RemoteName};
 use ostler_fs::Dir;
 use ostler_store::Repo;
-use ostler_store::changes::changes;
+use ostler_store::changes::{announced, changes};
 use ostler_store::diff::{DiffOptions, Side, diff, list_order, shared_objects};
 
-use crate::text::{self, size};
-
+use crate::command::host::fetch::Puller;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
+use crate::report::usage;
+use crate::text::{self, size};
 
 /// Options of `diff`.
 #[derive(clap::Args, Clone, Debug)]
@@ -22,6 +24,9 @@ pub(crate) struct Diff {
     /// Say what changes between two commits by size and by package (dpkg or rpm)
     #[arg(long, conflicts_with_all = ["stats", "fs_diff", "no_xattrs", "owner_uid", "owner_gid"])]
     pub(crate) summary: bool,
+    /// Compare with what REMOTE:REF is on the server now; of that, nothing but what its commit says of itself is fetched
+    #[arg(long, requires = "summary")]
+    pub(crate) available: bool,
     /// Print the summary as JSON
     #[arg(long, requires = "summary")]
     pub(crate) json: bool,
@@ -62,6 +67,10 @@ impl Verb for Diff {
             says: "how large an upgrade is, and which packages it brings",
         },
         Example {
+            call: "diff --repo=repo --summary --available origin:os/stable",
+            says: "the same of what the server has now, before it is downloaded",
+        },
+        Example {
             call: "diff --repo=repo os/stable ./rootfs",
             says: "what a directory has that the commit has not",
         },
@@ -69,6 +78,9 @@ impl Verb for Diff {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let repo = self.repo.open(context)?;
+        if self.available {
+            return self.print_available(context, &repo);
+        }
         let (first, second) = match &self.second {
             Some(second) => (self.first.clone(), second.clone()),
             None => (format!("{}^", self.first), self.first.clone()),
@@ -132,6 +144,29 @@ impl Diff {
             context
                 .printer
                 .note(format_args!("packages were not compared: {problem}"));
+        }
+        Ok(Exit::Done)
+    }
+
+    fn print_available(&self, context: &Context, repo: &Repo) -> anyhow::Result<Exit> {
+        let refspec = self.second.as_ref().unwrap_or(&self.first);
+        let (remote, name) = refspec
+            .split_once(':')
+            .ok_or_else(|| usage(format!("`{refspec}` is no REMOTE:REF")))?;
+        let (remote, name) = (RemoteName::new(remote)?, RefName::new(name)?);
+        let from = repo.resolve(&self.first)?;
+        let puller = Puller::new(context);
+        let to = puller.announcement(repo, &remote, &name)?;
+        let mut announced = announced(repo, from, to)?;
+        announced.delta_bytes = puller.delta_bytes(repo, &remote, to)?;
+        let printer = &context.printer;
+        if self.json {
+            printer.line(serde_json::to_string_pretty(&announced)?)?;
+        } else {
+            printer.bytes(text::changes::describe_announced(&announced).as_bytes())?;
+        }
+        if let Some(problem) = &announced.package_problem {
+            printer.note(format_args!("packages were not compared: {problem}"));
         }
         Ok(Exit::Done)
     }

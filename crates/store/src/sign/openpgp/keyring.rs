@@ -9,6 +9,7 @@ use sequoia_openpgp::serialize::{MarshalInto as _, Serialize as _};
 use sequoia_openpgp::types::SignatureType;
 use sequoia_openpgp::{Cert, Fingerprint, KeyHandle, Packet};
 
+use super::keybox;
 use crate::sign::SignError;
 
 /// The largest keyring that is parsed, in bytes.
@@ -17,8 +18,6 @@ pub const MAX_KEYRING: usize = 32 << 20;
 const MAX_CERTS: usize = 4096;
 /// How armored certificates begin, public ones and those with secrets.
 const ARMOR: &[u8] = b"-----BEGIN PGP ";
-/// What stands at the eighth byte of GnuPG's keybox.
-const KEYBOX: &[u8] = b"KBXf";
 
 /// A set of certificates, one a fingerprint; what is known twice of one is merged, so that a revocation is never lost.
 #[derive(Clone, Debug, Default)]
@@ -29,11 +28,12 @@ pub struct Keyring {
 }
 
 impl Keyring {
-    /// Parses certificates, binary or in armor, as many as there are. Secret parts are dropped; what is no certificate is
-    /// left out if there is one beside it.
+    /// Parses certificates, binary, in armor or in a keybox of GnuPG, as many as there are. Secret parts are dropped; what is
+    /// no certificate is left out if there is one beside it.
     ///
     /// # Errors
-    /// [`SignError::Keyring`]: no certificate at all, a keybox, too many, too large.
+    /// [`SignError::Keyring`]: no certificate at all (an empty keybox is a keyring without any), a damaged keybox, too many,
+    /// too large.
     pub fn parse(bytes: &[u8]) -> Result<Self, SignError> {
         let problem = |problem: String| SignError::Keyring {
             path: None,
@@ -42,14 +42,14 @@ impl Keyring {
         if bytes.len() > MAX_KEYRING {
             return Err(problem("it is larger than 32 MiB".into()));
         }
-        if bytes.get(8..12) == Some(KEYBOX) {
-            return Err(problem(
-                "it is a keybox of GnuPG; export its keys with `gpg --export`".into(),
-            ));
-        }
+        let parts = if keybox::is_keybox(bytes) {
+            keybox::certificates(bytes).map_err(problem)?
+        } else {
+            parts(bytes)
+        };
         let mut keyring = Self::default();
         let mut first_fault = None;
-        for part in parts(bytes) {
+        for part in parts {
             keyring.revocations.extend(revocations(part));
             let parser = match CertParser::from_bytes(part) {
                 Ok(parser) => parser,

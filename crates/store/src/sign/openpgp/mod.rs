@@ -3,6 +3,7 @@
 //! | module | |
 //! |---|---|
 //! | [`keyring`] | certificates in memory, from files of any form |
+//! | `keybox` | the form in which GnuPG keeps them |
 //! | [`mod@verify`] | what is true of each signature, at a time |
 //! | [`verdict`] | that, as a value and in words |
 //! | [`gpg`] | secret keys, which `gpg` alone holds |
@@ -10,6 +11,7 @@
 //! | [`listing`] | keys in words |
 
 pub mod gpg;
+mod keybox;
 pub mod keyring;
 pub mod listing;
 mod policy;
