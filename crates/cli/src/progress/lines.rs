@@ -236,7 +236,8 @@ mod tests {
                 30,
                 Event::Route {
                     way: Way::Packs,
-                    reason: "no static delta leads from what is here".to_owned(),
+                    reason: "the remote has packs of the commit; no static delta leads from what is here"
+                        .to_owned(),
                 },
             ),
             (

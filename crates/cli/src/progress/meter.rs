@@ -24,8 +24,8 @@ pub(crate) struct Meter {
     /// The least time between two drawings.
     frame: Duration,
     running: Mutex<Option<Running>>,
-    /// By which way objects come, once that is known.
-    way: Mutex<Option<Way>>,
+    /// By which way objects come, and why, once that is known.
+    route: Mutex<Option<(Way, String)>>,
 }
 
 /// The phase that is being drawn.
@@ -52,7 +52,7 @@ impl Meter {
             created: Instant::now(),
             frame,
             running: Mutex::new(None),
-            way: Mutex::new(None),
+            route: Mutex::new(None),
         })
     }
 
@@ -107,11 +107,13 @@ impl Meter {
             total_bytes: running.total_bytes,
         };
         let mut message = tally.describe(elapsed);
-        if running.phase == Phase::Pull
-            && let Some(way) = *self.way.lock().unwrap_or_else(PoisonError::into_inner)
-        {
-            message.push_str(by(way));
+        let route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+        if let (Phase::Pull | Phase::Delta, Some((way, reason))) = (running.phase, &*route) {
+            // Last: a narrow terminal cuts it.
+            message.push_str(by(*way));
+            message.push_str(reason);
         }
+        drop(route);
         running.bar.set_message(message);
         running.bar.tick();
     }
@@ -153,8 +155,9 @@ impl Sink for Meter {
                     running.bar.finish_and_clear();
                 }
             }
-            Event::Route { way, .. } => {
-                *self.way.lock().unwrap_or_else(PoisonError::into_inner) = Some(way);
+            Event::Route { way, reason } => {
+                let mut route = self.route.lock().unwrap_or_else(PoisonError::into_inner);
+                *route = Some((way, reason));
             }
             Event::Notice(text) => match self.lock().as_ref() {
                 Some(running) => running.bar.suspend(|| eprintln!("{text}")),
@@ -237,9 +240,9 @@ impl Tally {
 
 fn by(way: Way) -> &'static str {
     match way {
-        Way::Deltas => ", after static deltas",
-        Way::Packs => ", by packs",
-        Way::Objects => ", object by object",
+        Way::Deltas => ", by static deltas: ",
+        Way::Packs => ", by packs: ",
+        Way::Objects => ", object by object: ",
     }
 }
 

@@ -23,7 +23,7 @@ mod offline;
 
 mod generate;
 
-pub(crate) use apply::{PartInput, apply_part};
+pub(crate) use apply::{PartInput, apply_part, on_threads};
 pub use error::DeltaError;
 pub use files::DeltaFiles;
 pub(crate) use files::parse as parse_superblock;

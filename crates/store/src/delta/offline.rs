@@ -2,7 +2,7 @@
 
 use ostler_format::{CommitId, ObjectName};
 
-use super::apply::{PartInput, apply_part};
+use super::apply::{PartInput, apply_part, on_threads};
 use super::{DeltaError, DeltaFiles};
 use crate::progress::{Event, Phase, Sink};
 use crate::reachable::{Depth, Missing, Reachable};
@@ -65,7 +65,8 @@ fn write(
         objects: Some(superblock.parts.len() as u64),
         bytes: Some(bytes.fold(0, u64::saturating_add)),
     });
-    for (number, head) in superblock.parts.iter().enumerate() {
+    let apply = |number: usize| -> Result<(), DeltaError> {
+        let head = &superblock.parts[number];
         let mut file = files.part(number)?;
         let input = PartInput {
             number,
@@ -79,7 +80,16 @@ fn write(
             objects: 1,
             bytes: head.compressed_size,
         });
-    }
+        Ok(())
+    };
+    on_threads(apply, |jobs, done| {
+        for number in 0..superblock.parts.len() {
+            // The threads receive until this end is dropped.
+            let _ = jobs.send(number);
+        }
+        drop(jobs);
+        done.iter().collect::<Result<(), _>>()
+    })?;
     let to = superblock.name.to;
     transaction.write_metadata_expected(to.into(), &superblock.commit)?;
     if let Some(detached) = superblock.detached_metadata()? {

@@ -10,12 +10,13 @@ use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use ostler_format::{
-    Checksum, CommitId, DirMeta, DirTreeRef, FileId, MAX_METADATA_SIZE, Metadata, ObjectError,
-    ObjectKind, ObjectName, StorageForm,
+    CommitId, DirMeta, DirTreeRef, FileId, MAX_METADATA_SIZE, Metadata, ObjectError, ObjectKind,
+    ObjectName, StorageForm,
 };
 use ostler_http::{Batch, FetchError, FetchFault, Priority, Request};
 
 use super::awaited::{Awaited, Detached};
+use super::deltas::ByDeltas;
 use super::error::PullError;
 use super::local_caches::{self, Cache};
 use super::meter::{Progress, TICK};
@@ -25,7 +26,7 @@ use super::partial::{Keeper, Partials};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
 use super::route::tell_route;
-use super::session::{Presence, Session, Turn};
+use super::session::Session;
 use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
@@ -78,7 +79,7 @@ impl From<PackedMetadata> for Message {
 pub(crate) fn fetch(
     session: &mut Session<'_>,
     origin: &Origin,
-    config: &OriginConfig,
+    (config, deltas): (&OriginConfig, &ByDeltas),
     sink: &dyn Sink,
 ) -> Result<Fetched, PullError> {
     let (sender, receiver) = unbounded();
@@ -96,10 +97,14 @@ pub(crate) fn fetch(
         !(options.http_trusted && mirrors_archive),
     ));
     let packs = match config.packs && session.takes_packs() {
-        true => Packs::open(origin, &session.missing_commits()?)?,
+        true => {
+            let mut commits = session.missing_commits()?;
+            commits.extend(&deltas.incomplete);
+            Packs::open(origin, &commits)?
+        }
         false => Packs::default(),
     };
-    tell_route(session, config, &packs, sink)?;
+    tell_route(session, (config, deltas), &packs, sink)?;
     thread::scope(|scope| {
         let caches = local_caches::open(scope, session, &on_import)?;
         let session_intake = session.transaction.intake();
@@ -124,6 +129,9 @@ pub(crate) fn fetch(
             progress: Progress::new(sink),
             done: Fetched::default(),
         };
+        for commit in &deltas.incomplete {
+            fetch.request_packed_metadata(*commit)?;
+        }
         fetch.run()?;
         Ok(fetch.done)
     })
@@ -131,25 +139,25 @@ pub(crate) fn fetch(
 
 /// Whether a failed import is no reason to fail: the next cache or the server may have the object whole. (Where it was not the cache's
 /// disk but that of the repository, the next attempt says so.)
-fn is_of_cache(error: &StoreError) -> bool {
+pub(super) fn is_of_cache(error: &StoreError) -> bool {
     error.is_damage() || error.is_disk_error()
 }
 
 pub(super) struct Fetch<'f, 'a, 'scope> {
-    session: &'f mut Session<'a>,
+    pub(super) session: &'f mut Session<'a>,
     pub(super) transaction: &'a Transaction<'a>,
     pub(super) origin: &'f Origin,
-    config: &'f OriginConfig,
+    pub(super) config: &'f OriginConfig,
     pub(super) batch: Batch,
     pub(super) shared: Arc<Shared>,
     pub(super) sender: Sender<Message>,
     receiver: Receiver<Message>,
     /// What the metadata objects that are on their way are for.
     pub(super) roles: HashMap<ObjectName, Vec<Role>>,
-    awaited: HashMap<CommitId, Awaited>,
+    pub(super) awaited: HashMap<CommitId, Awaited>,
     /// Messages that will come.
     pub(super) outstanding: usize,
-    caches: Vec<Cache<'scope>>,
+    pub(super) caches: Vec<Cache<'scope>>,
     /// How many caches at the front are of no use for content of which the last of them was damaged.
     caches_passed: HashMap<FileId, usize>,
     pub(super) packs: Packs,
@@ -159,7 +167,7 @@ pub(super) struct Fetch<'f, 'a, 'scope> {
     /// Whether all listings have come and the content that is left is known not to be here.
     weighed: bool,
     pub(super) progress: Progress<'f>,
-    done: Fetched,
+    pub(super) done: Fetched,
 }
 
 impl Fetch<'_, '_, '_> {
@@ -240,46 +248,6 @@ impl Fetch<'_, '_, '_> {
         }
         self.progress.advance(1);
         Ok(())
-    }
-
-    fn start_commit(&mut self, turn: Turn) -> Result<(), PullError> {
-        let presence = self.session.presence(turn.id)?;
-        let name = ObjectName::from(turn.id);
-        let mut bytes = match presence {
-            Presence::Absent => None,
-            Presence::Partial | Presence::Whole => Some(self.session.read_commit(turn.id)?),
-        };
-        if bytes.is_none() {
-            bytes = self.cached_commit(turn.id)?;
-        }
-        let on_its_way = bytes.is_none();
-        let awaited = Awaited {
-            turn,
-            presence,
-            bytes,
-            detached: None,
-        };
-        self.awaited.insert(turn.id, awaited);
-        let detached = ObjectName::new(turn.id.checksum(), ObjectKind::CommitMeta);
-        self.request_metadata(detached, Role::Detached(turn.id));
-        if on_its_way {
-            self.request_metadata(name, Role::Commit(turn.id));
-        }
-        Ok(())
-    }
-
-    fn cached_commit(&mut self, id: CommitId) -> Result<Option<Vec<u8>>, PullError> {
-        for cache in &self.caches {
-            let bytes = match cache.repo.read_metadata_optional(&id.into()) {
-                Err(error) if is_of_cache(&error) => None,
-                read => read?,
-            };
-            if let Some(bytes) = bytes.filter(|bytes| Checksum::of(bytes) == id.checksum()) {
-                self.done.cached_metadata_objects += 1;
-                return Ok(Some(bytes));
-            }
-        }
-        Ok(None)
     }
 
     /// Asks for trees and directories' metadata; whether there is more to ask for at once.
@@ -368,7 +336,7 @@ impl Fetch<'_, '_, '_> {
         Ok(true)
     }
 
-    fn request_metadata(&mut self, name: ObjectName, role: Role) {
+    pub(super) fn request_metadata(&mut self, name: ObjectName, role: Role) {
         let roles = self.roles.entry(name).or_default();
         roles.push(role);
         if roles.len() > 1 || self.packs.brings(&name) {
@@ -444,37 +412,6 @@ impl Fetch<'_, '_, '_> {
         Ok(())
     }
 
-    /// Goes on without an object that the server does not have, if that can be.
-    fn do_without(&mut self, role: &Role) -> Result<bool, PullError> {
-        match role {
-            Role::Detached(id) => {
-                if let Some(awaited) = self.awaited.get_mut(id) {
-                    awaited.detached = Some(Detached::Nothing);
-                }
-                self.accept_commit(*id)?;
-                Ok(true)
-            }
-            Role::Commit(id) => {
-                let requested = self
-                    .awaited
-                    .get(id)
-                    .is_some_and(|awaited| awaited.turn.requested);
-                if requested {
-                    return Ok(false);
-                }
-                // The server's own history ends here.
-                self.awaited.remove(id);
-                if self.config.tombstone_commits {
-                    let name = ObjectName::new(id.checksum(), ObjectKind::TombstoneCommit);
-                    self.request_metadata(name, Role::Tombstone);
-                }
-                Ok(true)
-            }
-            Role::Tombstone => Ok(true),
-            Role::Meta | Role::Tree(_) => Ok(false),
-        }
-    }
-
     /// Takes a metadata object whose checksum is right, here already or just come.
     pub(super) fn accept(
         &mut self,
@@ -514,40 +451,6 @@ impl Fetch<'_, '_, '_> {
                     awaited.bytes = Some(bytes.to_vec());
                 }
                 self.accept_commit(id)?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes a commit when both it and the answer to its detached metadata are here.
-    fn accept_commit(&mut self, id: CommitId) -> Result<(), PullError> {
-        let complete = |awaited: &Awaited| awaited.bytes.is_some() && awaited.detached.is_some();
-        if !self.awaited.get(&id).is_some_and(complete) {
-            return Ok(());
-        }
-        let Some(Awaited {
-            turn,
-            presence,
-            bytes: Some(bytes),
-            detached: Some(detached),
-        }) = self.awaited.remove(&id)
-        else {
-            return Ok(());
-        };
-        let transaction = self.transaction;
-        let unpacks = presence != Presence::Whole;
-        let beside = detached.bytes();
-        self.session
-            .accept_commit(turn, presence, &bytes, beside, || {
-                transaction.write_metadata_expected(id.into(), &bytes)
-            })?;
-        if let Detached::Bytes(detached) = detached {
-            transaction.write_detached_metadata_bytes(id, &detached)?;
-        }
-        if unpacks {
-            let segments = self.packs.accept(id, |name| transaction.has(name))?;
-            for segment in segments {
-                self.request_segment(segment, Priority::Metadata);
             }
         }
         Ok(())

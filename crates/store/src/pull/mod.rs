@@ -12,6 +12,7 @@
 
 mod awaited;
 mod check;
+mod commits;
 mod deltas;
 mod error;
 mod fetch;
@@ -54,14 +55,14 @@ pub use remote_refs::{RemoteSummary, remote_ref, remote_summary};
 pub use session::VerifiedCommit;
 pub(crate) use summary_cache::forget_strangers;
 
-use crate::progress::{Event, Phase, Sink, Way};
+use crate::progress::{Event, Phase, Sink};
 use crate::reachable::Depth;
 use crate::refs::RefKey;
 use crate::remote::Remote;
 use crate::repo::Repo;
 use crate::sign::{RemoteVerifier, TrustRoots};
 use crate::transaction::TransactionOptions;
-use deltas::{LocalDeltas, NetworkDeltas};
+use deltas::{ByDeltas, LocalDeltas, NetworkDeltas};
 use origin::{Origin, OriginConfig};
 use remote_refs::Resolved;
 use session::{Destination, Session};
@@ -271,27 +272,27 @@ fn pull_http(
     let asked = options.collection.as_ref().map(ToString::to_string);
     let collection = asked.or_else(|| remote.collection_id.clone());
     let mut session = Session::new(&transaction, options, targets, collection, &origin.verifier)?;
-    let mut deltas = DeltaReport::default();
-    if deltas::are_wanted(&session, repo)? {
-        let source = NetworkDeltas {
-            origin: &origin,
-            indexed: config.indexed_deltas,
-            listed,
-            intake: transaction.intake().clone(),
-        };
-        deltas = deltas::apply_all(&mut session, &source, sink)?;
-    }
+    let source = NetworkDeltas {
+        origin: &origin,
+        indexed: config.indexed_deltas,
+        listed,
+        intake: transaction.intake().clone(),
+    };
+    let deltas = match deltas::why_unwanted(&session, repo)? {
+        None => deltas::apply_all(&mut session, &source, sink)?,
+        Some(reason) => ByDeltas {
+            why_not: Some(reason.to_owned()),
+            ..ByDeltas::default()
+        },
+    };
     if options.dry_run {
-        return Ok(dry_run(deltas, started));
-    }
-    if deltas.parts > 0 {
-        sink.event(Event::Route {
-            way: Way::Deltas,
-            reason: "a static delta leads to the commit".to_owned(),
-        });
+        return Ok(dry_run(deltas.report, started));
     }
     let by_deltas = transaction.stats();
-    let fetched = in_phase(sink, || fetch::fetch(&mut session, &origin, &config, sink))?;
+    let fetched = in_phase(sink, || {
+        fetch::fetch(&mut session, &origin, (&config, &deltas), sink)
+    })?;
+    let deltas = deltas.report;
     let ending = session.end()?;
     let stats = transaction.commit()?;
     ending.unmark(repo)?;
@@ -341,8 +342,8 @@ fn pull_local_to(
     let mut deltas = DeltaReport::default();
     // Copying what lies beside it costs less than unpacking a delta.
     let are_required = options.deltas == DeltaUse::Required;
-    if are_required && deltas::are_wanted(&session, repo)? {
-        deltas = deltas::apply_all(&mut session, &LocalDeltas::of(source)?, sink)?;
+    if are_required && deltas::why_unwanted(&session, repo)?.is_none() {
+        deltas = deltas::apply_all(&mut session, &LocalDeltas::of(source)?, sink)?.report;
     }
     if options.dry_run {
         return Ok(dry_run(deltas, started));

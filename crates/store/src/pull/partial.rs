@@ -24,7 +24,7 @@ const PIECE: usize = 256 << 10;
 /// Length of the head of a file.
 const HEAD: u64 = 512;
 const MAGIC: &str = "ostler partial 1";
-const FOLDER: &str = "partial";
+pub(super) const FOLDER: &str = "partial";
 /// A body is kept only if so many of its length are free: several come at once, and what is made of them needs room, too.
 const ROOM: u64 = 16;
 

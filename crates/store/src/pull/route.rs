@@ -1,19 +1,21 @@
 //! By which way objects come, told to whoever watches.
 
+use super::deltas::ByDeltas;
 use super::error::PullError;
 use super::origin::OriginConfig;
 use super::packs::Packs;
 use super::session::Session;
 use crate::progress::{Event, Sink, Way};
 
-/// Tells by which way the commits that are not whole here come.
+/// Tells by which way the commits that are not whole here come, where deltas did not bring them.
 pub(super) fn tell_route(
     session: &Session<'_>,
-    config: &OriginConfig,
+    (config, deltas): (&OriginConfig, &ByDeltas),
     packs: &Packs,
     sink: &dyn Sink,
 ) -> Result<(), PullError> {
-    if session.missing_commits()?.is_empty() {
+    let is_left = !(deltas.incomplete.is_empty() || deltas.why_not.is_none());
+    if !is_left && session.missing_commits()?.is_empty() {
         return Ok(());
     }
     let (way, reason) = if !packs.is_empty() {
@@ -25,7 +27,10 @@ pub(super) fn tell_route(
     } else {
         (Way::Objects, "the remote has no pack of the commit")
     };
-    let reason = reason.to_owned();
+    let reason = match &deltas.why_not {
+        Some(why_not) => format!("{reason}; {why_not}"),
+        None => reason.to_owned(),
+    };
     sink.event(Event::Route { way, reason });
     Ok(())
 }

@@ -5,12 +5,12 @@ use std::path::Path;
 use ostler_format::delta::{ByteOrder, DeltaName, Superblock};
 use ostler_format::{CommitId, Metadata};
 use ostler_store::delta::{self, DeltaError, GenerateOptions, Placement};
-use ostler_store::progress::Silent;
+use ostler_store::progress::{Silent, Way};
 use ostler_store::pull::{DeltaUse, PullError, PullOptions};
 use ostler_store::{Repo, RepoMode, summary};
 
-use crate::ground::{Client, Published, noise, of_main, scratch};
-use crate::packs::add_file;
+use crate::ground::{Client, Published, Told, noise, of_main, scratch};
+use crate::packs::{add_file, pack_newest};
 use crate::server::{Answer, Server};
 use crate::signed::{key, sign};
 
@@ -217,7 +217,7 @@ fn a_wrong_part_is_told_as_such() {
     std::fs::write(stage.published.path.join(&path), truth).unwrap();
     let server = Server::honest(&stage.published.path);
     stage.client.set_origin(&server.url());
-    let error = stage.client.pull(&of_main()).unwrap_err();
+    let error = stage.client.pull(&required()).unwrap_err();
     assert!(
         matches!(
             error,
@@ -225,6 +225,136 @@ fn a_wrong_part_is_told_as_such() {
         ),
         "{error:?}"
     );
+}
+
+#[test]
+fn a_delta_of_no_use_is_passed_over_with_a_word_and_the_pull_is_whole() {
+    type Lie = fn(&[u8]) -> Answer;
+    let damaged: Lie = |bytes| {
+        let mut bytes = bytes.to_vec();
+        let middle = bytes.len() / 2;
+        bytes[middle] ^= 1;
+        Answer::Body(bytes)
+    };
+    let half: Lie = |bytes| Answer::Body(bytes[..bytes.len() / 2].to_vec());
+    let endless: Lie = |bytes| Answer::Endless(bytes.to_vec(), vec![0; 1 << 20]);
+    let gone: Lie = |_| Answer::Status(404);
+    let broken: Lie = |_| Answer::Status(500);
+    for (lie, of_superblock, is_listed, with_packs) in [
+        (damaged, true, true, true),
+        (damaged, true, true, false),
+        (damaged, true, false, true),
+        (endless, true, true, true),
+        (broken, true, true, true),
+        (damaged, false, true, true),
+        (damaged, false, true, false),
+        (half, false, true, true),
+        (gone, false, true, true),
+        (broken, false, true, true),
+    ] {
+        let what = format!("superblock: {of_superblock}, listed: {is_listed}, packs: {with_packs}");
+        let mut stage = match is_listed {
+            true => Stage::with_summary(&made()),
+            false => Stage::new(&made()),
+        };
+        if with_packs {
+            pack_newest(&mut stage.published);
+        }
+        let path = match of_superblock {
+            true => stage.name.superblock_path(),
+            false => stage.name.part_path(0),
+        };
+        let truth = std::fs::read(stage.published.path.join(&path)).unwrap();
+        let liar = Server::start(&stage.published.path, move |asked| match asked == path {
+            true => lie(&truth),
+            false => Answer::Honest,
+        });
+        stage.client.set_origin(&liar.url());
+        let told = Told::default();
+        let report = stage.client.pull_telling(&of_main(), &told);
+        let report = report.unwrap_or_else(|error| panic!("{what}: {error}"));
+        stage.client.assert_whole(stage.name.to);
+        assert_eq!(report.deltas.parts, 0, "{what}");
+        assert_eq!(liar.asked(".filez").is_empty(), with_packs, "{what}");
+        let [notice] = &told.notices()[..] else {
+            panic!("{what}: {:?}", told.notices());
+        };
+        assert!(
+            notice.starts_with("a static delta cannot be used"),
+            "{notice}"
+        );
+        let routes = told.routes();
+        let (way, reason) = routes.last().unwrap();
+        let expected = if with_packs { Way::Packs } else { Way::Objects };
+        assert_eq!(*way, expected, "{what}");
+        let why = "; the static delta to the commit cannot be used";
+        assert!(reason.ends_with(why), "{reason}");
+    }
+}
+
+#[test]
+fn the_way_is_told_before_anything_comes_by_it_and_why() {
+    let mut stage = Stage::with_summary(&made());
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let told = Told::default();
+    stage.client.pull_telling(&of_main(), &told).unwrap();
+    let size = std::fs::metadata(stage.published.path.join(stage.name.part_path(0)));
+    let size = size.unwrap().len();
+    let reason =
+        format!("a static delta leads to the commit from what is here: 1 parts, {size} bytes");
+    assert_eq!(told.routes(), [(Way::Deltas, reason)]);
+    let other = |name: &str, change: fn(&mut PullOptions)| {
+        let root = scratch();
+        let mut client = Client::new(root.path(), name, RepoMode::BareUser);
+        client.set_origin(&server.url());
+        let mut options = of_main();
+        change(&mut options);
+        let told = Told::default();
+        client.pull_telling(&options, &told).unwrap();
+        told.routes()
+    };
+    let by_objects = |why: &str| {
+        let no_packs = "the remote says that it has no packs";
+        vec![(Way::Objects, format!("{no_packs}; {why}"))]
+    };
+    assert_eq!(
+        other("new", |_| {}),
+        by_objects("no static delta leads from what is here")
+    );
+    assert_eq!(
+        other("never", |options| options.deltas = DeltaUse::Never),
+        by_objects("static deltas are turned off")
+    );
+    let told = Told::default();
+    stage.client.pull_telling(&of_main(), &told).unwrap();
+    assert_eq!(told.routes(), [], "nothing comes by any way");
+}
+
+#[test]
+fn of_a_part_that_was_cut_the_rest_is_asked_for_and_nothing_again() {
+    for length in [0, 1, 255, 1 << 16, (256 << 10) + 1, 299_999] {
+        let mut stage = Stage::with_summary(&made());
+        let path = stage.name.part_path(0);
+        let cut = {
+            let path = path.clone();
+            move |asked: &str| match asked == path {
+                true => Answer::Cut(length),
+                false => Answer::Honest,
+            }
+        };
+        let server = Server::start(&stage.published.path, cut);
+        stage.client.set_origin(&server.url());
+        stage.client.pull(&required()).unwrap_err();
+        let honest = Server::honest(&stage.published.path);
+        stage.client.set_origin(&honest.url());
+        stage.client.pull(&required()).unwrap();
+        stage.client.assert_whole(stage.name.to);
+        let from = (length > 0).then_some(length);
+        assert_eq!(honest.asked_from(&path), [from], "{length}");
+        let superblock = stage.name.superblock_path();
+        assert_eq!(honest.asked(&superblock), [""; 0], "{length}");
+    }
 }
 
 #[test]

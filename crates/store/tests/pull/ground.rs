@@ -1,6 +1,7 @@
 //! Repositories to pull from and into.
 
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use ostler_format::{
@@ -8,7 +9,7 @@ use ostler_format::{
     ObjectKind, ObjectName, RefName, RemoteName, S_IFDIR, S_IFLNK, S_IFREG, StorageForm, Value,
     Xattrs,
 };
-use ostler_store::progress::Silent;
+use ostler_store::progress::{Event, Silent, Sink, Way};
 use ostler_store::pull::{self, PullError, PullOptions, PullReport, PullTarget};
 use ostler_store::remote::{IfExists, RemoteValue};
 use ostler_store::{RefKey, Repo, RepoMode, Transaction, TransactionOptions};
@@ -195,6 +196,37 @@ pub(crate) fn bound_to(refs: &[&str]) -> Metadata {
     metadata
 }
 
+/// Keeps what is told.
+#[derive(Default)]
+pub(crate) struct Told(Mutex<Vec<Event>>);
+
+impl Sink for Told {
+    fn event(&self, event: Event) {
+        self.0.lock().unwrap().push(event);
+    }
+}
+
+impl Told {
+    /// The ways by which objects came, in order, and why.
+    pub(crate) fn routes(&self) -> Vec<(Way, String)> {
+        let events = self.0.lock().unwrap();
+        let routes = events.iter().filter_map(|event| match event {
+            Event::Route { way, reason } => Some((*way, reason.clone())),
+            _ => None,
+        });
+        routes.collect()
+    }
+
+    pub(crate) fn notices(&self) -> Vec<String> {
+        let events = self.0.lock().unwrap();
+        let notices = events.iter().filter_map(|event| match event {
+            Event::Notice(text) => Some(text.clone()),
+            _ => None,
+        });
+        notices.collect()
+    }
+}
+
 /// The client's side: a repository with the remote `origin`.
 pub(crate) struct Client {
     pub(crate) path: PathBuf,
@@ -227,8 +259,16 @@ impl Client {
     }
 
     pub(crate) fn pull(&self, options: &PullOptions) -> Result<PullReport, PullError> {
+        self.pull_telling(options, &Silent)
+    }
+
+    pub(crate) fn pull_telling(
+        &self,
+        options: &PullOptions,
+        sink: &dyn Sink,
+    ) -> Result<PullReport, PullError> {
         let remote = self.repo.remote("origin", None).unwrap();
-        pull::pull(&self.repo, &remote, options, &Silent)
+        pull::pull(&self.repo, &remote, options, sink)
     }
 
     /// The commit of a ref, as a pull would write it.

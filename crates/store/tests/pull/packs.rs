@@ -19,7 +19,7 @@ fn packed(root: &Path) -> Published {
     published
 }
 
-fn pack_newest(published: &mut Published) {
+pub(crate) fn pack_newest(published: &mut Published) {
     let options = CreateOptions {
         level: 3,
         ..CreateOptions::default()

@@ -6,8 +6,9 @@
 //! | `source` | the content of an old object, read anywhere |
 //! | `patch` | a bsdiff patch, applied as a stream |
 //! | `steps`, `execute` | the operations, read and executed |
+//! | `threads` | several parts at once |
 //!
-//! Memory is bounded by a constant: the two tables of at most 16 MiB each, metadata objects of at most 128 MiB one at a time,
+//! Memory is bounded by a constant for each of at most four threads: the two tables of at most 16 MiB each, metadata objects of at most 128 MiB one at a time,
 //! the decoder's dictionary, and buffers. Each object's checksum is verified before it gets its name.
 
 mod execute;
@@ -15,6 +16,7 @@ mod patch;
 mod payload;
 mod source;
 mod steps;
+mod threads;
 
 use std::io::Read;
 
@@ -27,6 +29,7 @@ use execute::Executor;
 pub(super) use patch::patched;
 pub(super) use payload::{Payload, Room};
 pub(super) use steps::Steps;
+pub(crate) use threads::on_threads;
 
 /// A part that is to be applied.
 pub(crate) struct PartInput<'p> {

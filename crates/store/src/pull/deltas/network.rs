@@ -1,24 +1,26 @@
-//! Deltas over HTTP: superblocks in memory, parts through files without a name.
+//! Deltas over HTTP: superblocks in memory, parts through files that outlive a kill.
 
-use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::Read;
 
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{Receiver, Sender, select, unbounded};
 use ostler_format::delta::{DeltaIndex, DeltaName, PartHeader, Superblock};
-use ostler_format::{Checksum, CommitId, Hasher, MAX_METADATA_SIZE, ObjectKind, ObjectName};
-use ostler_fs::TempFile;
-use ostler_http::{BodyStart, FetchError, FetchFault, Naming, Priority, Request, Sink, SinkFault};
+use ostler_format::{Checksum, CommitId, MAX_METADATA_SIZE, ObjectKind, ObjectName};
+use ostler_http::{
+    Batch, BodyStart, FetchError, FetchFault, Priority, Request, Resume, Sink, SinkFault, Validator,
+};
 
 use super::super::fetch::object_path;
 use super::super::origin::Origin;
 use super::super::receive;
-use super::{DeltaSource, PullError, of_commit};
-use crate::delta::DeltaError;
+use super::kept::{self, PartFile};
+use super::local::of_commit;
+use super::{Apply, DeltaSource, PullError};
+use crate::delta::{DeltaError, on_threads};
 use crate::error::StoreError;
 use crate::transaction::Intake;
 
-/// Parts that are fetched or wait to be applied: each takes its size on the disk.
-const PARTS_AT_ONCE: usize = 4;
+/// Parts that are fetched, wait to be applied, or are applied: each takes its size on the disk.
+const PARTS_AT_ONCE: usize = 6;
 
 /// The deltas of a remote.
 pub(crate) struct NetworkDeltas<'o> {
@@ -53,8 +55,22 @@ impl DeltaSource for NetworkDeltas<'_> {
         }))
     }
 
-    fn superblock(&self, name: &DeltaName) -> Result<Option<Vec<u8>>, PullError> {
-        self.document(&name.superblock_path())
+    fn superblock(
+        &self,
+        name: &DeltaName,
+        expected: Option<Checksum>,
+    ) -> Result<Option<Vec<u8>>, PullError> {
+        let kept = expected.and_then(|expected| kept::superblock(&self.intake, expected));
+        if kept.is_some() {
+            return Ok(kept);
+        }
+        let bytes = self.document(&name.superblock_path())?;
+        if let (Some(bytes), Some(expected)) = (&bytes, expected)
+            && Checksum::of(bytes) == expected
+        {
+            kept::keep_superblock(&self.intake, expected, bytes);
+        }
+        Ok(bytes)
     }
 
     fn detached(&self, commit: CommitId) -> Result<Option<Vec<u8>>, PullError> {
@@ -68,65 +84,144 @@ impl DeltaSource for NetworkDeltas<'_> {
         &self,
         superblock: &Superblock,
         wanted: &[usize],
-        apply: &mut dyn FnMut(usize, &mut dyn Read) -> Result<(), PullError>,
+        apply: &Apply<'_>,
     ) -> Result<(), PullError> {
-        let (sender, receiver) = unbounded();
-        let batch = self.origin.fetcher.batch();
-        let mut queue = wanted.iter().copied();
-        let mut running = 0;
-        let mut failure = None;
-        loop {
-            while failure.is_none() && running < PARTS_AT_ONCE {
-                let Some(number) = queue.next() else {
-                    break;
-                };
+        let work = |part: Ready| match part {
+            Ready::Inline(number) => {
                 let inline = superblock.inline_part(number).map_err(DeltaError::from)?;
-                if let Some((compression, rest)) = inline {
-                    apply(number, &mut (&[compression.byte()][..]).chain(rest))?;
-                    continue;
-                }
-                let (request, sink) = self.request(superblock, number);
-                let sender = sender.clone();
-                batch.submit(request, sink, move |sink, result| {
-                    let _ = sender.send((number, result.map(|_| sink)));
-                });
-                running += 1;
+                let (compression, rest) = inline.expect("it was seen to lie in the superblock");
+                apply(number, &mut (&[compression.byte()][..]).chain(rest))
             }
-            if running == 0 {
-                return failure.map_or(Ok(()), Err);
+            Ready::File(number, mut file) => {
+                let read = file.read();
+                let read = read.map_err(|error| StoreError::io("reading a part", error))?;
+                apply(number, read)?;
+                file.remove();
+                Ok(())
             }
-            let (number, result) = receiver.recv().expect("a sender is here");
-            running -= 1;
-            match result {
-                Ok(mut sink) => apply(number, &mut sink.file()?)?,
-                // What is under way is still applied: the next pull need not fetch it again.
-                Err(error) => {
-                    failure.get_or_insert_with(|| cause(error));
-                }
-            }
-        }
+        };
+        on_threads(work, |jobs, applied| {
+            let (sender, fetched) = unbounded();
+            let run = Run {
+                deltas: self,
+                superblock,
+                batch: self.origin.fetcher.batch(),
+                jobs,
+                sender,
+                running: 0,
+            };
+            run.run(wanted, &fetched, applied)
+        })
     }
 }
 
-impl NetworkDeltas<'_> {
-    fn request(&self, superblock: &Superblock, number: usize) -> (Request, PartSink) {
-        let head = &superblock.parts[number];
-        let path = superblock.name.part_path(number);
-        let size = head.compressed_size;
-        let mut request = Request::new(self.origin.content.clone(), path, size);
-        request.priority = Priority::Delta;
-        request.size_hint_bytes = Some(size);
-        // A delta that is made anew has other parts of the same names.
-        request.naming = Naming::ByName;
+/// A part that is here.
+enum Ready {
+    /// In the superblock.
+    Inline(usize),
+    File(usize, PartFile),
+}
+
+type Fetched = (usize, Result<PartFile, FetchError>);
+
+/// The leader of those who apply: it has parts fetched while others are applied.
+struct Run<'r, 'o> {
+    deltas: &'r NetworkDeltas<'o>,
+    superblock: &'r Superblock,
+    batch: Batch,
+    jobs: Sender<Ready>,
+    sender: Sender<Fetched>,
+    /// Parts that are on their way, or being applied.
+    running: usize,
+}
+
+impl Run<'_, '_> {
+    fn run(
+        mut self,
+        wanted: &[usize],
+        fetched: &Receiver<Fetched>,
+        applied: &Receiver<Result<(), PullError>>,
+    ) -> Result<(), PullError> {
+        let mut queue = wanted.iter().copied();
+        let mut failure = None;
+        loop {
+            while failure.is_none() && self.running < PARTS_AT_ONCE {
+                let Some(number) = queue.next() else {
+                    break;
+                };
+                self.begin(number)?;
+            }
+            if self.running == 0 {
+                return failure.map_or(Ok(()), Err);
+            }
+            // What is under way is still applied after a failure: the next pull need not fetch it again.
+            let result = select! {
+                recv(fetched) -> message => match message.expect("a sender is here") {
+                    (number, Ok(file)) => {
+                        self.apply(Ready::File(number, file));
+                        continue;
+                    }
+                    (_, Err(error)) => Err(cause(error)),
+                },
+                recv(applied) -> result => result.expect("the threads wait for more"),
+            };
+            self.running -= 1;
+            if let Err(error) = result {
+                failure.get_or_insert(error);
+            }
+        }
+    }
+
+    fn apply(&self, part: Ready) {
+        // The threads receive until this end is dropped.
+        let _ = self.jobs.send(part);
+    }
+
+    /// Has a part fetched, or applied if it is here.
+    fn begin(&mut self, number: usize) -> Result<(), PullError> {
+        self.running += 1;
+        let inline = self.superblock.inline_part(number);
+        if inline.map_err(DeltaError::from)?.is_some() {
+            self.apply(Ready::Inline(number));
+            return Ok(());
+        }
+        let head = &self.superblock.parts[number];
+        let mut file = PartFile::open(&self.deltas.intake, number, head)?;
+        if file.length == head.compressed_size {
+            if file.checksum() == head.checksum {
+                self.apply(Ready::File(number, file));
+                return Ok(());
+            }
+            let emptied = file.empty();
+            emptied.map_err(|error| StoreError::io("emptying a part", error))?;
+        }
+        let request = self.request(number, head, file.length);
         let sink = PartSink {
-            intake: self.intake.clone(),
+            intake: self.deltas.intake.clone(),
             number,
             head: head.clone(),
-            temp: None,
-            hasher: Hasher::new(),
-            received: 0,
+            file,
+            taken: 0,
         };
-        (request, sink)
+        let sender = self.sender.clone();
+        self.batch.submit(request, sink, move |sink, result| {
+            let _ = sender.send((number, result.map(|_| sink.into_file())));
+        });
+        Ok(())
+    }
+
+    fn request(&self, number: usize, head: &PartHeader, have: u64) -> Request {
+        let path = self.superblock.name.part_path(number);
+        let size = head.compressed_size;
+        // The superblock has the checksum: parts of the file may come from several mirrors, as those of an object.
+        let mut request = Request::new(self.deltas.origin.content.clone(), path, size);
+        request.priority = Priority::Delta;
+        request.size_hint_bytes = Some(size);
+        request.resume = (have > 0).then_some(Resume {
+            offset: have,
+            validator: Validator::TotalBytes(size),
+        });
+        request
     }
 }
 
@@ -160,51 +255,40 @@ struct PartSink {
     intake: Intake,
     number: usize,
     head: PartHeader,
-    temp: Option<TempFile>,
-    hasher: Hasher,
-    /// Bytes so far; room for them was taken.
-    received: u64,
+    file: PartFile,
+    /// Room that was taken for what came.
+    taken: u64,
 }
 
 impl PartSink {
-    /// The file from its beginning.
-    fn file(&mut self) -> Result<File, StoreError> {
-        let unreadable = |error| StoreError::io("reading a part", error);
-        let mut file = self.temp()?.file().try_clone().map_err(unreadable)?;
-        file.rewind().map_err(unreadable)?;
-        Ok(file)
-    }
-
-    fn temp(&mut self) -> Result<&mut TempFile, StoreError> {
-        Ok(match &mut self.temp {
-            Some(temp) => temp,
-            empty => empty.insert(self.intake.new_temp(0o600)?),
-        })
-    }
-
     fn put(&mut self, bytes: &[u8]) -> Result<(), StoreError> {
         self.intake.take_space(bytes.len() as u64)?;
-        self.received += bytes.len() as u64;
-        self.hasher.update(bytes);
-        self.temp()?
-            .write_all(bytes)
+        self.taken += bytes.len() as u64;
+        self.file
+            .put(bytes)
             .map_err(|error| StoreError::io("writing a part", error))
     }
 
-    fn forget(&mut self) {
-        self.temp = None;
-        self.hasher = Hasher::new();
-        self.intake
-            .give_space_back(std::mem::take(&mut self.received));
+    fn empty(&mut self) -> Result<(), StoreError> {
+        self.intake.give_space_back(std::mem::take(&mut self.taken));
+        self.file
+            .empty()
+            .map_err(|error| StoreError::io("emptying a part", error))
+    }
+
+    /// The file, whose room counts as free again: it goes when the part has been applied.
+    fn into_file(self) -> PartFile {
+        self.intake.give_space_back(self.taken);
+        self.file
     }
 }
 
 impl Sink for PartSink {
     fn start(&mut self, start: &BodyStart) -> Result<(), SinkFault> {
-        if start.resumed_at == 0 {
-            self.forget();
+        match start.resumed_at {
+            0 => self.empty().map_err(receive::fault),
+            _ => Ok(()),
         }
-        Ok(())
     }
 
     fn chunk(&mut self, bytes: &[u8]) -> Result<(), SinkFault> {
@@ -212,14 +296,13 @@ impl Sink for PartSink {
     }
 
     fn finish(&mut self) -> Result<(), SinkFault> {
-        let actual = self.hasher.clone().finish();
-        DeltaError::check_part(self.number, &self.head, self.received, actual)
-            .map_err(|error| SinkFault::Wrong(Box::new(error)))
-    }
-}
-
-impl Drop for PartSink {
-    fn drop(&mut self) {
-        self.forget();
+        let (length, actual) = (self.file.length, self.file.checksum());
+        let checked = DeltaError::check_part(self.number, &self.head, length, actual);
+        let Err(error) = checked else {
+            return Ok(());
+        };
+        // The next attempt, of this pull or of a later one, begins anew.
+        self.empty().map_err(receive::fault)?;
+        Err(SinkFault::Wrong(Box::new(error)))
     }
 }
