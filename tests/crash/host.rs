@@ -6,11 +6,11 @@ use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use ostler_tests::boot_order::{self, Slot};
 use ostler_tests::trace::{Call, Step};
 use ostler_tests::tree::os::{self, Os};
 use ostler_tests::{Program, Repo, Scratch};
 
-use crate::boot_order::{self, Slot};
 use crate::case::{Case, Seen, copy, leftovers};
 use crate::order::{Disk, watch};
 use crate::ostler;

@@ -10,7 +10,6 @@
     reason = "this is test code; a panic is its way to report"
 )]
 
-mod boot_order;
 mod case;
 mod host;
 mod order;

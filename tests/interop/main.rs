@@ -23,6 +23,7 @@ mod report;
 mod selinux;
 mod signatures;
 mod sysroot;
+mod turns;
 mod upkeep;
 
 use ostler_tests::Program;

@@ -93,10 +93,10 @@ pub(crate) fn boot(lock: &SysrootLock) -> Result<(), FsError> {
         return Ok(());
     };
     remove_temporary(boot)?;
-    let used: HashSet<Checksum> = lock
+    let used: HashSet<String> = lock
         .deployments
         .iter()
-        .map(|deployment| deployment.bootcsum)
+        .map(|deployment| layout::kernel_dir(&deployment.id.stateroot, &deployment.bootcsum))
         .collect();
     if let Some(kernels) = boot.open_dir_optional(layout::BOOT_KERNELS)? {
         for entry in kernels
@@ -107,8 +107,7 @@ pub(crate) fn boot(lock: &SysrootLock) -> Result<(), FsError> {
             let Some(name) = entry.str_name() else {
                 continue;
             };
-            let unused = layout::parse_kernel_dir(name)
-                .is_some_and(|(_, bootcsum)| !used.contains(&bootcsum));
+            let unused = layout::parse_kernel_dir(name).is_some() && !used.contains(name);
             if unused || layout::is_unfinished_kernel_dir(name) {
                 kernels.remove_all(name)?;
             }

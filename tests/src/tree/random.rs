@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{XattrFlags, lsetxattr};
 
+use crate::dice::Dice;
+
 /// What a random tree may hold.
 #[derive(Clone, Copy, Debug)]
 pub struct Kinds {
@@ -28,44 +30,12 @@ impl Kinds {
     };
 }
 
-/// SplitMix64.
-struct Dice(u64);
-
-impl Dice {
-    fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.roll() % limit
-    }
-
-    fn one_in(&mut self, n: u64) -> bool {
-        self.below(n) == 0
-    }
-
-    fn pick<T: Copy>(&mut self, from: &[T]) -> T {
-        from[self.below(from.len() as u64) as usize]
-    }
-
-    fn bytes(&mut self, length: usize) -> Vec<u8> {
-        (0..length.div_ceil(8))
-            .flat_map(|_| self.roll().to_le_bytes())
-            .take(length)
-            .collect()
-    }
-}
-
 /// Makes the folder `root` with about `entries` random files, folders, symlinks and hardlinks.
 ///
 /// Among them are empty and repeated contents, sizes around a page and around 64 KiB, names with spaces, control
 /// characters, and UTF-8, and names that sort differently by byte and by letter.
 pub fn write(root: &Path, seed: u64, entries: usize, kinds: Kinds) {
-    let mut dice = Dice(seed);
+    let mut dice = Dice::new(seed);
     fs::create_dir(root).unwrap();
     let mut folders = vec![root.to_owned()];
     let mut files: Vec<PathBuf> = Vec::new();

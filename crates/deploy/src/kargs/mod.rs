@@ -13,6 +13,7 @@ pub mod sources;
 use ostler_format::kargs::KargsError;
 use ostler_format::{Karg, KernelArgs};
 
+use crate::cleanup::{self, CleanupError};
 use crate::deployment::Deployment;
 use crate::lock::SysrootLock;
 use crate::publish::{self, PublishError, Published};
@@ -113,6 +114,9 @@ pub enum KargsChangeError {
     /// The boot order.
     #[error("{0}")]
     Publish(#[from] PublishError),
+    /// What it replaced.
+    #[error("performing cleanup: {0}")]
+    Cleanup(#[from] CleanupError),
     /// There is no deployment to change.
     #[error("unable to find a deployment in the system root")]
     NoDeployment,
@@ -128,7 +132,7 @@ pub enum KargsChangeError {
 /// present ones gets the defaults of its tree.
 ///
 /// # Errors
-/// [`KargsChangeError`]; the old boot order stays active then.
+/// [`KargsChangeError`]; the old boot order stays active then, unless only the cleanup failed.
 pub fn set_default_kargs(
     lock: &mut SysrootLock,
     wish: &KargsWish,
@@ -150,7 +154,9 @@ pub fn set_default_kargs(
     };
     let running = &lock.host.kernel_command_line;
     first.entry.options = wish.apply(&inherited, running, &defaults)?;
-    Ok(publish::publish(lock, &next)?)
+    let published = publish::publish(lock, &next)?;
+    cleanup::leftovers(lock)?;
+    Ok(published)
 }
 
 /// Adds arguments to every deployment that has none of the same name, in the active boot entries and the staged deployment's description.

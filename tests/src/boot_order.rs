@@ -5,19 +5,20 @@ use std::path::{Path, PathBuf};
 
 /// One boot entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Slot {
+pub struct Slot {
     /// The commit and serial of the deployment that it leads to.
-    pub(crate) deployment: String,
+    pub deployment: String,
     /// The kernel arguments but `ostree=`.
-    pub(crate) kargs: String,
+    pub kargs: String,
     /// What the file holds.
-    pub(crate) kernel: String,
+    pub kernel: String,
     /// The folder of the deployment.
-    pub(crate) root: PathBuf,
+    pub root: PathBuf,
 }
 
 impl Slot {
-    pub(crate) fn commit(&self) -> &str {
+    /// Returns the commit of the deployment.
+    pub fn commit(&self) -> &str {
         self.deployment.split('.').next().unwrap()
     }
 }
@@ -26,7 +27,7 @@ impl Slot {
 ///
 /// # Panics
 /// If an entry leads nowhere.
-pub(crate) fn read(sysroot: &Path) -> Vec<Slot> {
+pub fn read(sysroot: &Path) -> Vec<Slot> {
     let Ok(entries) = fs::read_dir(sysroot.join("boot/loader/entries")) else {
         return Vec::new();
     };
