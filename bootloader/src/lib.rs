@@ -10,11 +10,14 @@
 //! | [`Uboot`] | `loader.B/uEnv.txt` | with the swap |
 //! | [`Grub2`] | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
 //!
+//! [`first_root`] is what runs before the system's own root is there.
+//!
 //! Every file is written whole under another name, or in a directory that is not in use yet, and synced.
 
 mod backend;
 mod bls_only;
 mod choice;
+pub mod first_root;
 mod grub2;
 mod syslinux;
 mod uboot;

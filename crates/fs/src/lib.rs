@@ -12,7 +12,8 @@
 //! | [`copy`] | reflink, copies by the kernel, chunked reads |
 //! | [`lock`] | open-file-description locks, as libostree takes them |
 //! | [`inode_flags`] | the immutable flag, fs-verity |
-//! | [`mount`] | mount table, bind, remount, private namespace, boot id |
+//! | [`loop_device`] | a file as a block device |
+//! | [`mount`] | mount table, bind, remount, move, private namespace, boot id |
 //! | `inherited` | [`inherited()`]: descriptors that the process was given by number |
 //! | `freeze` | writing a journal back before a boot loader reads |
 //!
@@ -27,6 +28,7 @@ mod freeze;
 mod inherited;
 pub mod inode_flags;
 pub mod lock;
+pub mod loop_device;
 mod metadata;
 pub mod mount;
 mod name;

@@ -1,4 +1,4 @@
-//! Mounts: what is mounted where, bind and remount, a mount namespace of one's own.
+//! Mounts: what is mounted where, bind, remount and move, a mount namespace of one's own.
 
 use std::ffi::OsStr;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
@@ -193,16 +193,72 @@ pub fn mount(
     options: &str,
 ) -> Result<()> {
     let (source, target) = (source.as_ref(), target.as_ref());
+    mount_with(fs_type, source, target, options, MountFlags::empty())
+}
+
+/// As [`mount`], for reading only.
+pub fn mount_read_only(
+    fs_type: &str,
+    source: impl AsRef<Path>,
+    target: impl AsRef<Path>,
+    options: &str,
+) -> Result<()> {
+    let (source, target) = (source.as_ref(), target.as_ref());
+    mount_with(fs_type, source, target, options, MountFlags::RDONLY)
+}
+
+fn mount_with(
+    fs_type: &str,
+    source: &Path,
+    target: &Path,
+    options: &str,
+    flags: MountFlags,
+) -> Result<()> {
     let failed = |error: std::io::Error| FsError::between("mount", source, target, error);
     let options = std::ffi::CString::new(options).map_err(|error| failed(error.into()))?;
-    rustix::mount::mount(
-        source,
-        target,
-        fs_type,
-        MountFlags::empty(),
-        options.as_c_str(),
-    )
-    .map_err(|errno| failed(errno.into()))
+    rustix::mount::mount(source, target, fs_type, flags, options.as_c_str())
+        .map_err(|errno| failed(errno.into()))
+}
+
+/// Moves a mount, and what is mounted in it, to another place. Neither its parent mount nor that of the new place may be shared.
+pub fn move_mount(source: impl AsRef<Path>, target: impl AsRef<Path>) -> Result<()> {
+    let (source, target) = (source.as_ref(), target.as_ref());
+    rustix::mount::mount_move(source, target)
+        .map_err(|errno| FsError::between("move mount", source, target, errno))
+}
+
+/// Whether mounts that appear in one place appear in others, too (mount_namespaces(7)).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Propagation {
+    /// Nothing comes in or goes out.
+    Private,
+    /// What appears in the origin appears here; what appears here appears in its own copies, but not in the origin.
+    SlaveAndShared,
+}
+
+/// Says how a mount and all mounts in it propagate.
+pub fn set_propagation(target: impl AsRef<Path>, propagation: Propagation) -> Result<()> {
+    let target = target.as_ref();
+    let steps: &[MountPropagationFlags] = match propagation {
+        Propagation::Private => &[MountPropagationFlags::PRIVATE],
+        Propagation::SlaveAndShared => &[
+            MountPropagationFlags::DOWNSTREAM,
+            MountPropagationFlags::SHARED,
+        ],
+    };
+    for step in steps {
+        rustix::mount::mount_change(target, *step | MountPropagationFlags::REC)
+            .context("change how mounts propagate below", target)?;
+    }
+    Ok(())
+}
+
+/// Makes the mount at `new_root` the root of this namespace and moves the old one to `old_root`, a directory in it.
+pub fn pivot_root(new_root: impl AsRef<Path>, old_root: impl AsRef<Path>) -> Result<()> {
+    let (new_root, old_root) = (new_root.as_ref(), old_root.as_ref());
+    rustix::process::pivot_root(new_root, old_root)
+        .map_err(|errno| FsError::between("make root", new_root, old_root, errno))?;
+    rustix::process::chdir("/").context("change directory to", Path::new("/"))
 }
 
 /// Takes a mount away, at once or, if it is in use, as soon as it isn't.
