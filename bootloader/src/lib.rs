@@ -10,7 +10,7 @@
 //! | [`Uboot`] | `loader.B/uEnv.txt` | with the swap |
 //! | [`Grub2`] | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
 //!
-//! [`first_root`] is what runs before the system's own root is there.
+//! [`first_root`] is what runs before the system's own root is there, [`tree_files`] what a tree carries for that.
 //!
 //! Every file is written whole under another name, or in a directory that is not in use yet, and synced.
 
@@ -20,6 +20,7 @@ mod choice;
 pub mod first_root;
 mod grub2;
 mod syslinux;
+pub mod tree_files;
 mod uboot;
 
 #[cfg(test)]

@@ -117,5 +117,8 @@ fn mount_layers(wish: &Wish<'_>, lower: &Path, target: &Path) -> Result<(), Firs
             _ => break,
         }
     }
-    Ok(result?)
+    result.map_err(|error| match wish.sealed {
+        Sealed::Yes if error.kind() == ErrorKind::InvalidInput => FirstRootError::OldKernel(error),
+        _ => error.into(),
+    })
 }

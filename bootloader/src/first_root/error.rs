@@ -68,6 +68,11 @@ pub enum FirstRootError {
         /// What the kernel says, in hex.
         found: String,
     },
+    /// An overlay of this kernel cannot refuse files that are not sealed.
+    #[error(
+        "the kernel cannot check that every file is sealed with fs-verity: that needs Linux 6.6 or newer ({0})"
+    )]
+    OldKernel(FsError),
     /// The commit object is not what it is called.
     #[error("`{0}` is damaged: it is another commit")]
     WrongCommit(String),

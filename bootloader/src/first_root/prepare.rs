@@ -338,7 +338,7 @@ impl<'a> Work<'a> {
                 for name in ["proc", "run", "dev", "sys"] {
                     let (old, place) =
                         (Path::new("/sysroot").join(name), Path::new("/").join(name));
-                    if place.is_dir() && mount::is_mount_point(&old)? {
+                    if place.is_dir() && old.is_dir() && mount::is_mount_point(&old)? {
                         mount::move_mount(&old, &place)?;
                     }
                 }

@@ -14,6 +14,7 @@
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`status`], [`holding`] | what is told of all of it |
+//! | [`tree_files`] | what a tree carries so that a machine boots it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
 //! written, and afterwards nothing to what it replaced, so a crash anywhere leaves only what the next cleanup removes.
@@ -59,5 +60,6 @@ pub use deployment::Deployment;
 pub use hint::hint;
 pub use host::Host;
 pub use lock::SysrootLock;
+pub use ostler_bootloader::tree_files;
 pub use settings::Settings;
 pub use sysroot::Sysroot;

@@ -9,8 +9,9 @@ use ostler_fs::inode_flags::{Immutable, set_immutable};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 use ostler_store::checkout::{self, CheckoutError, CheckoutOptions, Links, Target};
 use ostler_store::composefs::{self, ComposefsError, Verity};
+use ostler_store::config::Tristate;
 use ostler_store::progress::Sink;
-use ostler_store::{Repo, StoreError};
+use ostler_store::{Repo, StoreError, integrity};
 
 use crate::cleanup;
 use crate::deployment::Deployment;
@@ -117,7 +118,13 @@ fn write_image(
     };
     let failed = |source| MaterializeError::Composefs { commit, source };
     let image = composefs::of_commit(repo, commit, verity, sink).map_err(failed)?;
-    Ok(root.write_atomic(IMAGE, &image, 0o644, Durability::Cached)?)
+    root.write_atomic(IMAGE, &image, 0o644, Durability::Cached)?;
+    let wanted = match (verity, repo.config().fsverity) {
+        // A first root that checks the image asks the kernel for its digest.
+        (Verity::Digests, Tristate::No) => Tristate::Maybe,
+        (_, wanted) => wanted,
+    };
+    Ok(integrity::seal(&root.open_regular(IMAGE)?.0, wanted)?)
 }
 
 /// Makes the tree of a new deployment, without `/etc`.

@@ -25,7 +25,10 @@ fn tmpfs(options: &str) -> (tempfile::TempDir, Dir) {
 fn is_free_soon(dir: &Dir, bytes: u64) -> bool {
     let end = Instant::now() + Duration::from_secs(10);
     loop {
-        if dir.space().unwrap().available_bytes >= bytes {
+        if dir
+            .space()
+            .is_ok_and(|space| space.available_bytes >= bytes)
+        {
             return true;
         }
         if Instant::now() > end {

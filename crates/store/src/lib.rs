@@ -17,6 +17,7 @@
 //! | [`checkout`](mod@checkout) | a directory tree from a commit |
 //! | [`mod@export`] | a tar from a commit |
 //! | [`composefs`] | an EROFS image of a commit over the repository's objects |
+//! | [`integrity`] | files whose content the kernel checks |
 //! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
 //! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
@@ -40,6 +41,7 @@ mod error;
 pub mod export;
 pub mod finder;
 pub mod fsck;
+pub mod integrity;
 pub mod lock;
 pub mod media;
 pub mod mode;

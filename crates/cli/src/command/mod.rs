@@ -54,6 +54,7 @@ static OSTLER: Group = Group {
             nodes: &[
                 verb::<program::Complete>(),
                 verb::<program::Completions>(),
+                verb::<program::InstallFiles>(),
                 verb::<program::Man>(),
             ],
         },

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use ostler_format::{FileHeader, ObjectKind, ObjectName};
-use ostler_fs::inode_flags::{self, Verity};
 use ostler_fs::{
     Access, Dir, HardLink, LinkPolicy, TempFile, Timestamp, Trusted, file, unique_name, xattr,
 };
@@ -18,6 +17,7 @@ use super::space::SpaceBudget;
 use super::staging::Staging;
 use crate::config::Tristate;
 use crate::error::StoreError;
+use crate::integrity;
 use crate::mode::RepoMode;
 use crate::object::{USER_META_XATTR, physical_mode};
 
@@ -140,14 +140,7 @@ impl Intake {
             return Ok(());
         }
         let object = self.staging.dir.open_file(Trusted(path), Access::Read)?;
-        match inode_flags::enable_verity(&object) {
-            Ok(Verity::Unsupported) if wanted == Tristate::Yes => {
-                Err(StoreError::VerityUnsupported)
-            }
-            Ok(_) => Ok(()),
-            Err(_) if wanted == Tristate::Maybe => Ok(()),
-            Err(e) => Err(e.into()),
-        }
+        integrity::seal(&object, wanted)
     }
 
     /// Puts what the mode keeps of `header` on a file whose content is complete.
