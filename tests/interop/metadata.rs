@@ -40,6 +40,34 @@ fn a_new_repository_has_the_same_configuration() {
 }
 
 #[test]
+fn a_repository_that_is_there_is_left_as_it_is() {
+    let scratch = Scratch::new();
+    let link = scratch.join("ostree");
+    std::os::unix::fs::symlink(Program::ostler().path(), &link).unwrap();
+    for program in [Program::ostree().path(), &link, Program::ostler().path()] {
+        let repo = Program::ostree().init_quick(&scratch.join("repo"), "bare-user");
+        let config = fs::read(repo.path().join("config")).unwrap();
+        let init = |options: &[&str]| {
+            let mut command = std::process::Command::new(program);
+            let path = format!("--repo={}", repo.path().display());
+            let output = command
+                .arg("init")
+                .arg(path)
+                .args(options)
+                .output()
+                .unwrap();
+            assert_eq!(fs::read(repo.path().join("config")).unwrap(), config);
+            output.status.success()
+        };
+        assert!(init(&[]) && init(&["--mode=bare-user"]), "{program:?}");
+        // Under its own name the program tells of what was asked for and is not so.
+        let is_own = program.ends_with("ostler");
+        assert_eq!(init(&["--mode=archive"]), !is_own, "{program:?}");
+        fs::remove_dir_all(repo.path()).unwrap();
+    }
+}
+
+#[test]
 fn a_summary_says_the_same_but_for_its_time() {
     let scratch = Scratch::new();
     let summaries = [Program::ostree(), Program::ostler()].map(|program| {

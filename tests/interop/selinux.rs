@@ -261,6 +261,51 @@ fn what_ostree_labelled_is_read_whatever_the_order_of_its_xattrs() {
 }
 
 #[test]
+fn what_ostree_labelled_in_a_bare_repository_leaves_it_as_the_objects_that_are_named() {
+    let scratch = Scratch::new();
+    let tree = scratch.join("tree");
+    tricky_tree(&tree);
+    let bare = Program::ostree().init_quick(&scratch.join("bare"), "bare");
+    let dir = format!("--tree=dir={}", tree.display());
+    said(&bare, &["commit", "-b", "main", "-P", &dir]);
+    let empty = said(&bare, &["rev-parse", "main"]);
+    let file = tree.join("usr/bin/passwd");
+    run(Command::new("setfattr")
+        .args(["-n", "user.z", "-v", "1"])
+        .arg(&file));
+    said(&bare, &["commit", "-b", "main", "-P", &dir]);
+    let path = bare.path().display().to_string();
+    for mode in ["archive", "bare-user"] {
+        for trust in [&[][..], &["--untrusted"]] {
+            let ours = Program::ostler()
+                .init_quick(&scratch.join(format!("{mode}-{}", trust.len())), mode);
+            said(&ours, &[&["pull-local"], trust, &[&path, "main"]].concat());
+            ours.with(&Program::ostree()).fsck();
+        }
+    }
+    // A delta that is made of it.
+    let delta = scratch.join("delta").display().to_string();
+    let from = format!("--from={}", empty.trim());
+    let filename = format!("--filename={delta}");
+    let ours = bare.with(&Program::ostler());
+    said(
+        &ours,
+        &[
+            "static-delta",
+            "generate",
+            "--inline",
+            &from,
+            "--to=main",
+            &filename,
+        ],
+    );
+    let user = Program::ostree().init_quick(&scratch.join("user"), "bare-user");
+    said(&user, &["pull-local", &path, empty.trim()]);
+    said(&user, &["static-delta", "apply-offline", &delta]);
+    user.fsck();
+}
+
+#[test]
 fn a_checkout_is_labelled_for_where_it_will_lie() {
     let scratch = Scratch::new();
     let tree = scratch.join("tree");

@@ -151,7 +151,7 @@ impl<'t> Importer<'t> {
         if mode == RepoMode::Archive && trusted && self.copy_archived(name)? {
             return Ok(Imported::Written(0));
         }
-        let object = self.source.open_file_object(id)?;
+        let object = self.source.open_file_object_as_named(id)?;
         if mode == RepoMode::BareUserOnly && self.link_bare_user(name, &object)? {
             return Ok(Imported::Linked);
         }
@@ -283,7 +283,7 @@ impl<'t> Importer<'t> {
     pub(crate) fn stage_copy(&mut self, name: ObjectName) -> Result<(), StoreError> {
         if name.kind == ObjectKind::File {
             let id = FileId::new(name.checksum);
-            let object = self.source.open_file_object(id)?;
+            let object = self.source.open_file_object_as_named(id)?;
             return self.write_content(id, object).map(drop);
         }
         let bytes = self.source.read_metadata(&name)?;

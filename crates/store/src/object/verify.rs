@@ -9,6 +9,7 @@ use ostler_fs::FsError;
 
 use super::content::FileObject;
 use crate::error::StoreError;
+use crate::mode::RepoMode;
 use crate::repo::Repo;
 use crate::selinux::SELINUX_XATTR;
 
@@ -117,6 +118,28 @@ impl<'r> ObjectVerifier<'r> {
             return Err(StoreError::ChecksumMismatch { name, actual });
         }
         Ok(object.size)
+    }
+}
+
+impl Repo {
+    /// As [`Repo::open_file_object`], with the xattrs in the order that the object's name is of, where there is one: to be written
+    /// in a form that keeps an order. Of files whose order may be another the content is hashed.
+    ///
+    /// # Errors
+    /// As [`Repo::open_file_object`].
+    pub(crate) fn open_file_object_as_named(&self, id: FileId) -> Result<FileObject, StoreError> {
+        let mut object = self.open_file_object(id)?;
+        if let Some(header) = libostree_labelled(&object.header)
+            && self.chain().any(|repo| repo.mode() == RepoMode::Bare)
+        {
+            object.header = header.clone();
+            let is_named = ObjectVerifier::new(self).verify_opened(id, object).is_ok();
+            object = self.open_file_object(id)?;
+            if is_named {
+                object.header = header;
+            }
+        }
+        Ok(object)
     }
 }
 

@@ -201,7 +201,7 @@ impl PartMaker<'_> {
         file: &NewFile,
         builder: &mut PartBuilder,
     ) -> Result<(), StoreError> {
-        let header = self.repo.open_file_object(file.id)?.header;
+        let header = self.repo.open_file_object_as_named(file.id)?.header;
         let (owner, xattrs) = indexes(builder, &header);
         let planned = self.planned[number].as_ref();
         let source = file.old.map(|old| old.id);
