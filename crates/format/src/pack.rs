@@ -3,12 +3,15 @@
 //! A pack is a file of groups; a group is some objects one after the other, compressed as Zstandard frames. An index lists all objects that a
 //! commit needs beside itself, some of them in packs that were made for earlier commits.
 
+mod reader;
+
 use std::fmt;
 
 use crate::checksum::{Checksum, CommitId};
 use crate::error::ObjectError;
 use crate::object::{ObjectKind, ObjectName};
-use crate::varint::{read_varint, write_varint};
+use crate::varint::write_varint;
+pub(crate) use reader::Reader;
 
 /// The longest index that is read, in bytes: some 900,000 objects.
 pub const MAX_PACK_INDEX_SIZE: u64 = 32 << 20;
@@ -90,18 +93,8 @@ impl PackIndex {
     /// It is not in this form, its checksum is wrong, a group lies outside its pack or overlaps another, its objects are none or
     /// those of a group of several are over [`MAX_GROUP_SIZE`], or it claims more than Zstandard can leave of so much.
     pub fn parse(bytes: &[u8]) -> Result<Self, ObjectError> {
-        let body = bytes
-            .split_last_chunk::<32>()
-            .filter(|(body, sum)| Checksum::of(body).as_bytes() == *sum)
-            .map(|(body, _)| body)
-            .ok_or_else(|| bad("its checksum is wrong"))?;
-        let mut reader = Reader(body);
-        if reader.take(MAGIC.len())? != MAGIC {
-            return Err(bad("it does not begin as one"));
-        }
-        if reader.take(1)? != [VERSION] {
-            return Err(bad("it is of an unknown version"));
-        }
+        let mut reader = Reader::of_sealed(OBJECT, bytes)?;
+        reader.begin(MAGIC, VERSION)?;
         // A pack takes more than 32 bytes here, a group more than 4: a count that lies ends with the file.
         let mut packs = Vec::new();
         for _ in 0..reader.number()? {
@@ -112,13 +105,11 @@ impl PackIndex {
         }
         let mut groups: Vec<PackGroup> = Vec::new();
         for _ in 0..reader.number()? {
-            let group = reader.group()?;
+            let group = read_group(&mut reader)?;
             check(&group, &packs, groups.last())?;
             groups.push(group);
         }
-        if !reader.0.is_empty() {
-            return Err(bad("bytes follow its end"));
-        }
+        reader.end()?;
         Ok(Self { packs, groups })
     }
 
@@ -138,14 +129,7 @@ impl PackIndex {
                 write_varint(number, &mut out);
             }
             for member in &group.members {
-                match &member.name {
-                    None => out.push(FOREIGN),
-                    Some(name) => {
-                        out.push(name.kind.number());
-                        out.extend_from_slice(name.checksum.as_bytes());
-                    }
-                }
-                write_varint(member.size, &mut out);
+                member.write(&mut out);
             }
         }
         let sum = Checksum::of(&out);
@@ -155,7 +139,7 @@ impl PackIndex {
 }
 
 /// The largest that Zstandard makes of so many bytes, in frames of at least 4 MiB.
-fn bound(unpacked: u64) -> u64 {
+pub(crate) fn bound(unpacked: u64) -> u64 {
     unpacked.saturating_add(unpacked / 128).saturating_add(4096)
 }
 
@@ -174,20 +158,9 @@ fn check(group: &PackGroup, packs: &[Pack], before: Option<&PackGroup>) -> Resul
     if !follows {
         return Err(bad("its groups overlap or are out of order"));
     }
-    let mut unpacked = 0_u64;
-    for member in &group.members {
-        if member.size == 0 {
-            return Err(bad("an object has no bytes"));
-        }
-        unpacked = unpacked
-            .checked_add(member.size)
-            .ok_or_else(|| bad("a group's objects are larger than any"))?;
-    }
-    if group.members.is_empty() || group.packed == 0 {
+    let unpacked = unpacked_size(&group.members).map_err(bad)?;
+    if group.packed == 0 {
         return Err(bad("a group has no objects"));
-    }
-    if group.members.len() > 1 && unpacked > MAX_GROUP_SIZE {
-        return Err(bad("a group of several objects is too large"));
     }
     if group.packed > bound(unpacked) {
         return Err(bad("a group is larger than its objects can be"));
@@ -195,61 +168,64 @@ fn check(group: &PackGroup, packs: &[Pack], before: Option<&PackGroup>) -> Resul
     Ok(())
 }
 
-struct Reader<'b>(&'b [u8]);
-
-impl<'b> Reader<'b> {
-    fn take(&mut self, length: usize) -> Result<&'b [u8], ObjectError> {
-        let (taken, rest) = self
-            .0
-            .split_at_checked(length)
-            .ok_or_else(|| bad("it ends early"))?;
-        self.0 = rest;
-        Ok(taken)
-    }
-
-    fn number(&mut self) -> Result<u64, ObjectError> {
-        let (number, rest) = read_varint(self.0).ok_or_else(|| bad("it ends early"))?;
-        self.0 = rest;
-        Ok(number)
-    }
-
-    fn checksum(&mut self) -> Result<Checksum, ObjectError> {
-        let bytes = self.take(32)?;
-        Checksum::from_slice(bytes).map_err(|_| bad("it ends early"))
-    }
-
-    fn group(&mut self) -> Result<PackGroup, ObjectError> {
-        let pack = usize::try_from(self.number()?).map_err(|_| bad("a group is in no pack"))?;
-        let (offset, packed) = (self.number()?, self.number()?);
-        let mut members = Vec::new();
-        for _ in 0..self.number()? {
-            members.push(self.member()?);
+/// Bytes of a group's objects together, of a group as it may be.
+pub(crate) fn unpacked_size(members: &[PackMember]) -> Result<u64, &'static str> {
+    let mut unpacked = 0_u64;
+    for member in members {
+        if member.size == 0 {
+            return Err("an object has no bytes");
         }
-        Ok(PackGroup {
-            pack,
-            offset,
-            packed,
-            members,
-        })
+        unpacked = unpacked
+            .checked_add(member.size)
+            .ok_or("a group's objects are larger than any")?;
     }
+    if members.is_empty() {
+        return Err("a group has no objects");
+    }
+    if members.len() > 1 && unpacked > MAX_GROUP_SIZE {
+        return Err("a group of several objects is too large");
+    }
+    Ok(unpacked)
+}
 
-    fn member(&mut self) -> Result<PackMember, ObjectError> {
-        let number = self.take(1)?[0];
-        let name = if number == FOREIGN {
-            None
-        } else {
-            let kind =
-                ObjectKind::from_number(number).map_err(|_| bad("an object is of no kind"))?;
-            if !matches!(
-                kind,
-                ObjectKind::File | ObjectKind::DirTree | ObjectKind::DirMeta
-            ) {
-                return Err(bad("an object is of a kind that packs do not have"));
+fn read_group(reader: &mut Reader<'_>) -> Result<PackGroup, ObjectError> {
+    let pack = usize::try_from(reader.number()?).map_err(|_| bad("a group is in no pack"))?;
+    let (offset, packed) = (reader.number()?, reader.number()?);
+    let mut members = Vec::new();
+    for _ in 0..reader.number()? {
+        let member = reader.member()?;
+        if member.name.is_some_and(|name| !is_packed(name.kind)) {
+            return Err(bad("an object is of a kind that packs do not have"));
+        }
+        members.push(member);
+    }
+    Ok(PackGroup {
+        pack,
+        offset,
+        packed,
+        members,
+    })
+}
+
+/// Whether packs have objects of that kind.
+pub(crate) fn is_packed(kind: ObjectKind) -> bool {
+    matches!(
+        kind,
+        ObjectKind::File | ObjectKind::DirTree | ObjectKind::DirMeta
+    )
+}
+
+impl PackMember {
+    /// Appends it as an index has it.
+    pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        match &self.name {
+            None => out.push(FOREIGN),
+            Some(name) => {
+                out.push(name.kind.number());
+                out.extend_from_slice(name.checksum.as_bytes());
             }
-            Some(ObjectName::new(self.checksum()?, kind))
-        };
-        let size = self.number()?;
-        Ok(PackMember { name, size })
+        }
+        write_varint(self.size, out);
     }
 }
 

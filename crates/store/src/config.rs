@@ -103,6 +103,8 @@ pub struct RepoConfig {
     pub indexed_deltas: bool,
     /// `ostler.packs`: whether commits have packs; clients read it.
     pub packs: bool,
+    /// `ostler.native-deltas`: whether there are deltas in Ostler's own encoding; clients read it.
+    pub native_deltas: bool,
     /// `core.enable-uncompressed-cache`.
     pub enable_uncompressed_cache: bool,
     /// `core.payload-link-threshold`: content of so many bytes or more shares its blocks with equal content.
@@ -182,6 +184,7 @@ impl RepoConfig {
             sign_verify_deltas: core.boolean("sign-verify-deltas", false)?,
             indexed_deltas: core.boolean("indexed-deltas", false)?,
             packs: file.boolean("ostler", "packs")?.unwrap_or(false),
+            native_deltas: file.boolean("ostler", "native-deltas")?.unwrap_or(false),
             enable_uncompressed_cache: core.boolean("enable-uncompressed-cache", true)?,
             payload_link_threshold: file.unsigned("core", "payload-link-threshold")?,
             add_remotes_config_dir: file.boolean("core", "add-remotes-config-dir")?,

@@ -1,6 +1,7 @@
 //! A repository over HTTP: which of its files may be sent.
 //!
-//! Sent are `config`, `summary`, `summary.sig` and what is below `objects/`, `refs/`, `deltas/`, `delta-indexes/`, `packs/` and `extensions/`.
+//! Sent are `config`, `summary`, `summary.sig` and what is below `objects/`, `refs/`, `deltas/`, `delta-indexes/`, `packs/`, `native-deltas/` and
+//! `extensions/`.
 //! Everything else (temporary files, keyrings, cookies, locks) stays private. Symlinks are followed below `refs/` alone, where aliases
 //! are symlinks, and never out of the repository.
 
@@ -25,6 +26,7 @@ const DIRECTORIES: &[&str] = &[
     "deltas",
     "delta-indexes",
     "packs",
+    "native-deltas",
     "extensions",
 ];
 

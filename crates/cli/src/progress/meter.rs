@@ -240,7 +240,7 @@ impl Tally {
 
 fn by(way: Way) -> &'static str {
     match way {
-        Way::Deltas => ", by static deltas: ",
+        Way::Deltas => ", by deltas: ",
         Way::Packs => ", by packs: ",
         Way::Objects => ", object by object: ",
     }

@@ -6,6 +6,7 @@
 mod deltas;
 mod gvariant_crate;
 mod mutations;
+mod native;
 mod round_trips;
 mod samples;
 mod spec;

@@ -87,6 +87,32 @@ pub enum DeltaError {
         /// Bytes of its content.
         size: u64,
     },
+    /// A native delta's file is not one.
+    #[error("native delta `{path}`: {problem}")]
+    Native {
+        /// Its path or name.
+        path: String,
+        /// What is wrong.
+        problem: String,
+    },
+    /// A native delta brings so many objects that no client would read its index.
+    #[error(
+        "a native delta of so many objects has an index of {index_bytes} bytes, which is more than clients read"
+    )]
+    NativeTooLarge {
+        /// Bytes of the index.
+        index_bytes: u64,
+    },
+    /// A group of a native delta cannot be unpacked, or does not give what it should.
+    #[error("native delta {name}: the group at {offset}: {problem}")]
+    NativeGroup {
+        /// The delta.
+        name: DeltaName,
+        /// Where in its file the group begins.
+        offset: u64,
+        /// What is wrong.
+        problem: String,
+    },
     /// A part cannot be unpacked, or its tables cannot be read.
     #[error("part {part}: {problem}")]
     Part {

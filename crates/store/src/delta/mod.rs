@@ -13,12 +13,14 @@
 //! | `offline` | a whole delta whose files are at hand |
 //! | `inspect` | what a part has inside |
 //! | `generate` | making a delta |
+//! | [`native`] | Ostler's own encoding beside libostree's |
 
 mod apply;
 mod error;
 mod files;
 mod index;
 mod inspect;
+pub mod native;
 mod offline;
 
 mod generate;
@@ -32,3 +34,4 @@ pub use index::{indexed, list, reindex, remove, remove_orphans, remove_to};
 pub(crate) use index::{reindex_known, to_value};
 pub use inspect::{PartStats, part_stats};
 pub use offline::apply_offline;
+pub(crate) use offline::check_whole;

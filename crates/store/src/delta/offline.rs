@@ -100,7 +100,7 @@ fn write(
 }
 
 /// Whether all objects of a commit are here.
-fn check_whole(repo: &Repo, commit: CommitId) -> Result<(), DeltaError> {
+pub(crate) fn check_whole(repo: &Repo, commit: CommitId) -> Result<(), DeltaError> {
     let mut reachable = Reachable::new(repo, Missing::Error);
     reachable.add_commit(commit, Depth::Parents(0))?;
     for id in reachable.set().files() {

@@ -139,10 +139,18 @@ fn remove_unneeded(repo: &Repo) -> Result<u64, StoreError> {
     Ok(removed)
 }
 
-/// The checksums that files with this ending are named by, sorted.
 fn names(repo: &Repo, ending: &str) -> Result<Vec<Checksum>, StoreError> {
+    named_by_checksum(repo, FOLDER, ending)
+}
+
+/// The checksums that files with this ending, in a folder of the repository, are named by, sorted.
+pub(crate) fn named_by_checksum(
+    repo: &Repo,
+    folder: &str,
+    ending: &str,
+) -> Result<Vec<Checksum>, StoreError> {
     let mut found = Vec::new();
-    let Some(folder) = repo.dir().open_dir_beneath_optional(FOLDER)? else {
+    let Some(folder) = repo.dir().open_dir_beneath_optional(folder)? else {
         return Ok(found);
     };
     for prefix in folder.entries()?.iter() {

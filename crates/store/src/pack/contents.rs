@@ -11,14 +11,14 @@ use crate::repo::Repo;
 
 /// The objects of a commit, each once, in the order of their paths: neighbours are alike and change together.
 #[derive(Default)]
-pub(super) struct Contents {
-    pub(super) metadata: Vec<ObjectName>,
-    pub(super) files: Vec<FileId>,
+pub(crate) struct Contents {
+    pub(crate) metadata: Vec<ObjectName>,
+    pub(crate) files: Vec<FileId>,
 }
 
 impl Contents {
     /// Finds them.
-    pub(super) fn of(repo: &Repo, commit: CommitId) -> Result<Self, StoreError> {
+    pub(crate) fn of(repo: &Repo, commit: CommitId) -> Result<Self, StoreError> {
         let root = repo.read_commit(commit)?;
         let mut contents = Self::default();
         let mut seen = HashSet::new();

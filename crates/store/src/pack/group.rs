@@ -1,14 +1,58 @@
 //! From the bytes of a group, in whatever pieces they come, to the bytes of its objects.
 
 use std::io;
+use std::sync::Arc;
 
-use ostler_format::pack::PackGroup;
+use ostler_format::delta::DeltaFrame;
+use ostler_format::pack::{PackGroup, PackMember};
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
+
+use crate::delta::native::OldObjects;
 
 /// The largest window that a frame may ask for, as a power of two: 8 MiB.
 const MAX_WINDOW_LOG: u32 = 23;
 /// What is unpacked at once.
 const PIECE: usize = 128 * 1024;
+
+/// A group, wherever it lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Group {
+    /// Where it begins in its file.
+    pub(crate) offset: u64,
+    /// Its length there.
+    pub(crate) packed: u64,
+    /// Its objects, in order.
+    pub(crate) members: Vec<PackMember>,
+    /// How they are compressed.
+    pub(crate) framing: Framing,
+}
+
+/// How a group is compressed.
+#[derive(Clone, Debug)]
+pub(crate) enum Framing {
+    /// As frames of any length, each by itself.
+    Plain,
+    /// As frames of known lengths, each with pieces of old objects before it.
+    AfterOld(Vec<DeltaFrame>, Arc<OldObjects>),
+}
+
+impl From<PackGroup> for Group {
+    fn from(group: PackGroup) -> Self {
+        Self {
+            offset: group.offset,
+            packed: group.packed,
+            members: group.members,
+            framing: Framing::Plain,
+        }
+    }
+}
+
+impl Group {
+    /// Where it ends in its file.
+    pub(crate) fn ends(&self) -> u64 {
+        self.offset + self.packed
+    }
+}
 
 /// Some bytes of one object.
 pub(crate) struct Piece<'p> {
@@ -20,16 +64,35 @@ pub(crate) struct Piece<'p> {
     pub(crate) ends: bool,
 }
 
-/// A group that is being unpacked. In memory are a window and a piece, whatever the sizes.
+/// A group that is being unpacked. In memory are a window and a piece, or a frame with what stands before it, whatever the sizes.
 pub(crate) struct Unpacking {
     sizes: Vec<u64>,
     member: usize,
     /// Bytes of the object at `member` that have come.
     had: u64,
+    frames: Frames,
+}
+
+enum Frames {
+    Plain(Stream),
+    AfterOld(Known),
+}
+
+/// Frames as they come.
+struct Stream {
     decoder: Decoder<'static>,
     piece: Box<[u8]>,
     /// Whether the last frame has ended.
     whole_frame: bool,
+}
+
+/// Frames of known lengths.
+struct Known {
+    frames: std::vec::IntoIter<DeltaFrame>,
+    old: Arc<OldObjects>,
+    /// The frame that is coming, as far as it has come.
+    frame: Option<DeltaFrame>,
+    packed: Vec<u8>,
 }
 
 impl Unpacking {
@@ -37,16 +100,24 @@ impl Unpacking {
     ///
     /// # Errors
     /// If the decoder cannot be made, for want of memory.
-    pub(crate) fn of(group: &PackGroup) -> io::Result<Self> {
-        let mut decoder = Decoder::new()?;
-        decoder.set_parameter(DParameter::WindowLogMax(MAX_WINDOW_LOG))?;
+    pub(crate) fn of(group: &Group) -> io::Result<Self> {
+        let frames = match &group.framing {
+            Framing::Plain => Frames::Plain(Stream::new()?),
+            Framing::AfterOld(frames, old) => {
+                let mut frames = frames.clone().into_iter();
+                Frames::AfterOld(Known {
+                    frame: frames.next(),
+                    frames,
+                    old: Arc::clone(old),
+                    packed: Vec::new(),
+                })
+            }
+        };
         Ok(Self {
             sizes: group.members.iter().map(|member| member.size).collect(),
             member: 0,
             had: 0,
-            decoder,
-            piece: vec![0; PIECE].into(),
-            whole_frame: true,
+            frames,
         })
     }
 
@@ -60,6 +131,47 @@ impl Unpacking {
         bytes: &[u8],
         mut take: impl FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
+        let at = (&mut self.member, &mut self.had);
+        let sizes = &self.sizes;
+        let mut give = |bytes: &[u8]| split(sizes, (&mut *at.0, &mut *at.1), bytes, &mut take);
+        match &mut self.frames {
+            Frames::Plain(stream) => stream.put(bytes, &mut give),
+            Frames::AfterOld(known) => known.put(bytes, &mut give),
+        }
+    }
+
+    /// Ends the group.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::InvalidData`] if an object is not whole.
+    pub(crate) fn finish(self) -> io::Result<()> {
+        let is_whole = match &self.frames {
+            Frames::Plain(stream) => stream.whole_frame,
+            Frames::AfterOld(known) => known.frame.is_none(),
+        };
+        if self.member < self.sizes.len() || !is_whole {
+            return Err(invalid("it ends before its objects do"));
+        }
+        Ok(())
+    }
+}
+
+impl Stream {
+    fn new() -> io::Result<Self> {
+        let mut decoder = Decoder::new()?;
+        decoder.set_parameter(DParameter::WindowLogMax(MAX_WINDOW_LOG))?;
+        Ok(Self {
+            decoder,
+            piece: vec![0; PIECE].into(),
+            whole_frame: true,
+        })
+    }
+
+    fn put<E: From<io::Error>>(
+        &mut self,
+        bytes: &[u8],
+        give: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
         let mut input = InBuffer::around(bytes);
         loop {
             let mut output = OutBuffer::around(&mut self.piece[..]);
@@ -69,26 +181,37 @@ impl Unpacking {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             let produced = output.pos();
             self.whole_frame = left == 0;
-            split(
-                &self.sizes,
-                (&mut self.member, &mut self.had),
-                &self.piece[..produced],
-                &mut take,
-            )?;
+            give(&self.piece[..produced])?;
             // A full piece may not have been all.
             if input.pos() == bytes.len() && produced < PIECE {
                 return Ok(());
             }
         }
     }
+}
 
-    /// Ends the group.
-    ///
-    /// # Errors
-    /// [`io::ErrorKind::InvalidData`] if an object is not whole.
-    pub(crate) fn finish(self) -> io::Result<()> {
-        if self.member < self.sizes.len() || !self.whole_frame {
-            return Err(invalid("it ends before its objects do"));
+impl Known {
+    fn put<E: From<io::Error>>(
+        &mut self,
+        mut bytes: &[u8],
+        give: &mut impl FnMut(&[u8]) -> Result<(), E>,
+    ) -> Result<(), E> {
+        while !bytes.is_empty() {
+            let Some(frame) = &self.frame else {
+                return Err(invalid("it has more than its frames").into());
+            };
+            let wanted = frame.packed - self.packed.len() as u64;
+            let length = usize::try_from(wanted).unwrap_or(usize::MAX);
+            let (now, rest) = bytes.split_at(length.min(bytes.len()));
+            self.packed.extend_from_slice(now);
+            bytes = rest;
+            if self.packed.len() as u64 == frame.packed {
+                let unpacked = self.old.unpack(frame, &self.packed)?;
+                // Others are being received meanwhile: nothing is kept for the next one.
+                self.packed = Vec::new();
+                give(&unpacked)?;
+                self.frame = self.frames.next();
+            }
         }
         Ok(())
     }
@@ -128,13 +251,12 @@ fn invalid(text: &str) -> io::Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_format::pack::PackMember;
 
-    fn group(sizes: &[u64]) -> PackGroup {
-        PackGroup {
-            pack: 0,
+    fn group(sizes: &[u64]) -> Group {
+        Group {
             offset: 0,
             packed: 1,
+            framing: Framing::Plain,
             members: sizes
                 .iter()
                 .map(|size| PackMember {

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `catalog` | which packs and indexes there are; removes those that nothing needs |
 //! | `contents` | which objects a commit needs, and which earlier packs have them |
-//! | `write` | makes a pack: objects are read in order, compressed on as many processors as memory allows, written in order |
+//! | `read`, `pipeline` | objects read in order and laid into blocks, compressed on some processors, written in order |
+//! | `write` | makes a pack |
 //! | `group` | from the bytes of a group back to objects |
 //! | `verify` | whether packs hold what their indexes say |
 //!
@@ -16,6 +17,8 @@
 mod catalog;
 mod contents;
 mod group;
+mod pipeline;
+mod read;
 mod verify;
 mod write;
 
@@ -23,4 +26,9 @@ pub use catalog::{Listed, announce, list, remove, sweep};
 pub use verify::{PackProblem, Verified, verify};
 pub use write::{CreateOptions, Created, DEFAULT_LEVEL, DEFAULT_MEMORY, LEVELS, create};
 
-pub(crate) use group::{Piece, Unpacking};
+pub(crate) use catalog::named_by_checksum;
+pub(crate) use contents::Contents;
+pub(crate) use group::{Framing, Group, Piece, Unpacking};
+pub(crate) use pipeline::{Blocks, Frame, compress_all, writing};
+pub(crate) use read::{Before, Cut, Laid, Limits, ObjectReader, Standing};
+pub(crate) use verify::{Fault, check_group, read_group};

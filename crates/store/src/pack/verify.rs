@@ -9,7 +9,7 @@ use ostler_format::pack::{Pack, PackGroup};
 use ostler_format::{CommitId, FileHeader, Hasher, ObjectKind, ObjectName};
 
 use super::catalog;
-use super::group::{Piece, Unpacking};
+use super::group::{Group, Piece, Unpacking};
 use crate::error::StoreError;
 use crate::repo::Repo;
 
@@ -114,36 +114,50 @@ fn hash(mut file: &File, pack: &Pack) -> Result<Pack, PackProblem> {
 }
 
 fn verify_group(file: &File, pack: Pack, group: &PackGroup) -> Result<u64, PackProblem> {
-    let failed = |source| PackProblem::Group {
-        pack,
-        offset: group.offset,
-        source,
-    };
-    let mut unpacking = Unpacking::of(group).map_err(failed)?;
+    let offset = group.offset;
+    check_group(file, &group.clone().into()).map_err(|fault| match fault {
+        Fault::Unpacking(source) => PackProblem::Group {
+            pack,
+            offset,
+            source,
+        },
+        Fault::Object(name) => PackProblem::Object { pack, name },
+    })
+}
+
+/// Unpacks a group of a file, checks the checksums of its objects, and returns how many it has that are named.
+pub(crate) fn check_group(file: &File, group: &Group) -> Result<u64, Fault> {
     let mut checking = Checking::default();
+    read_group(file, group, |piece| {
+        checking.piece(group.members[piece.member].name, &piece)
+    })?;
+    Ok(checking.objects)
+}
+
+/// Unpacks a group of a file, and hands over what it gives.
+pub(crate) fn read_group<E: From<io::Error>>(
+    file: &File,
+    group: &Group,
+    mut take: impl FnMut(Piece<'_>) -> Result<(), E>,
+) -> Result<(), E> {
+    let mut unpacking = Unpacking::of(group)?;
     let mut buffer = vec![0; CHUNK];
     let mut at = 0;
     while at < group.packed {
         let length = usize::try_from(group.packed - at).map_or(CHUNK, |left| left.min(CHUNK));
         let chunk = &mut buffer[..length];
-        file.read_exact_at(chunk, group.offset + at)
-            .map_err(failed)?;
+        file.read_exact_at(chunk, group.offset + at)?;
         at += length as u64;
-        let put = unpacking.put(chunk, |piece| {
-            let name = group.members[piece.member].name;
-            checking.piece(name, &piece)
-        });
-        put.map_err(|fault| match fault {
-            Fault::Unpacking(source) => failed(source),
-            Fault::Object(name) => PackProblem::Object { pack, name },
-        })?;
+        unpacking.put(chunk, &mut take)?;
     }
-    unpacking.finish().map_err(failed)?;
-    Ok(checking.objects)
+    Ok(unpacking.finish()?)
 }
 
-enum Fault {
+/// Why a group is not what it should be.
+pub(crate) enum Fault {
+    /// It cannot be unpacked.
     Unpacking(io::Error),
+    /// The bytes of an object do not give its name.
     Object(ObjectName),
 }
 
@@ -190,7 +204,8 @@ impl Checking {
         }
         if piece.ends {
             let hasher = self.hasher.take().ok_or_else(bad)?;
-            if hasher.finish() != name.checksum {
+            // Detached metadata carries the name of its commit.
+            if name.kind != ObjectKind::CommitMeta && hasher.finish() != name.checksum {
                 return Err(bad());
             }
             self.objects += 1;

@@ -127,6 +127,7 @@ pub fn prune(
     let report = sweep::sweep(repo, options, &keep, sink)?;
     if !options.dry_run {
         crate::delta::remove_orphans(repo)?;
+        crate::delta::native::sweep(repo)?;
         crate::pack::sweep(repo)?;
         remove_leftovers(repo)?;
         crate::pull::forget_strangers(repo)?;

@@ -114,7 +114,9 @@ impl Fetch<'_, '_, '_> {
     /// Asks packs for the metadata of a commit that has been accepted.
     pub(super) fn request_packed_metadata(&mut self, id: CommitId) -> Result<(), PullError> {
         let transaction = self.transaction;
-        let segments = self.packs.accept(id, |name| transaction.has(name))?;
+        let loose = Some(self.session.download_bytes()).filter(|bytes| *bytes > 0);
+        let has = |name: &ObjectName| transaction.has(name);
+        let segments = self.packs.accept(id, loose, has)?;
         for segment in segments {
             self.request_segment(segment, Priority::Metadata);
         }

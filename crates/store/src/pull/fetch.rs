@@ -75,11 +75,12 @@ impl From<PackedMetadata> for Message {
     }
 }
 
-/// Fetches what the session asks for.
+/// Fetches what the session asks for; `packs` has the native deltas that were found.
 pub(crate) fn fetch(
     session: &mut Session<'_>,
     origin: &Origin,
     (config, deltas): (&OriginConfig, &ByDeltas),
+    mut packs: Packs,
     sink: &dyn Sink,
 ) -> Result<Fetched, PullError> {
     let (sender, receiver) = unbounded();
@@ -96,14 +97,11 @@ pub(crate) fn fetch(
         options.bare_user_only_files,
         !(options.http_trusted && mirrors_archive),
     ));
-    let packs = match config.packs && session.takes_packs() {
-        true => {
-            let mut commits = session.missing_commits()?;
-            commits.extend(&deltas.incomplete);
-            Packs::open(origin, &commits)?
-        }
-        false => Packs::default(),
-    };
+    if config.packs && session.takes_packs() {
+        let mut commits = session.missing_commits()?;
+        commits.extend(&deltas.incomplete);
+        packs.open_packs(origin, &commits)?;
+    }
     tell_route(session, (config, deltas), &packs, sink)?;
     thread::scope(|scope| {
         let caches = local_caches::open(scope, session, &on_import)?;

@@ -4,7 +4,7 @@
 //! targets -> session: commits in order, checks, partial marks   plan: what trees name, once (pure)
 //!              | local   metadata on the calling thread, content on a pool of importers
 //!              | fetch   metadata and content in one batch of requests; sinks inflate, hash and write in one pass
-//!              | packs   where the remote has them: many objects in a part of a file, in the same batch
+//!              | packs   where the remote has them, or native deltas: many objects in a part of a file, in the same batch
 //!            transaction: objects, commits last, then refs   -> marks of whole commits are removed
 //! ```
 //! A pull that is killed or fails leaves the refs as they were. What it had fetched is staged, and the next pull of the
@@ -44,6 +44,8 @@ use ostler_format::{CommitId, RemoteName};
 use ostler_http::Url;
 
 pub(crate) use objects::stage_objects;
+pub(crate) use packs::{ObjectReceiver, PackedMetadata, Trouble};
+pub(crate) use receive::Shared;
 
 pub use check::{BindingFault, OlderCommit};
 pub use deltas::DeltaReport;
@@ -64,6 +66,7 @@ use crate::sign::{RemoteVerifier, TrustRoots};
 use crate::transaction::TransactionOptions;
 use deltas::{ByDeltas, LocalDeltas, NetworkDeltas};
 use origin::{Origin, OriginConfig};
+use packs::Packs;
 use remote_refs::Resolved;
 use session::{Destination, Session};
 
@@ -278,19 +281,25 @@ fn pull_http(
         listed,
         intake: transaction.intake().clone(),
     };
-    let deltas = match deltas::why_unwanted(&session, repo)? {
-        None => deltas::apply_all(&mut session, &source, sink)?,
+    let mut packs = Packs::default();
+    if config.native_deltas && session.takes_native_deltas() {
+        packs.open_deltas(&session, &origin, &config, sink)?;
+    }
+    let others = |commit| !packs.has_delta_to(commit);
+    let mut deltas = match deltas::why_unwanted(&session, repo)? {
+        None => deltas::apply_all(&mut session, &source, others, sink)?,
         Some(reason) => ByDeltas {
             why_not: Some(reason.to_owned()),
             ..ByDeltas::default()
         },
     };
     if options.dry_run {
+        packs.count_deltas(&session, &mut deltas.report)?;
         return Ok(dry_run(deltas.report, started));
     }
     let by_deltas = transaction.stats();
     let fetched = in_phase(sink, || {
-        fetch::fetch(&mut session, &origin, (&config, &deltas), sink)
+        fetch::fetch(&mut session, &origin, (&config, &deltas), packs, sink)
     })?;
     let deltas = deltas.report;
     let ending = session.end()?;
@@ -343,7 +352,8 @@ fn pull_local_to(
     // Copying what lies beside it costs less than unpacking a delta.
     let are_required = options.deltas == DeltaUse::Required;
     if are_required && deltas::why_unwanted(&session, repo)?.is_none() {
-        deltas = deltas::apply_all(&mut session, &LocalDeltas::of(source)?, sink)?.report;
+        let all = |_| true;
+        deltas = deltas::apply_all(&mut session, &LocalDeltas::of(source)?, all, sink)?.report;
     }
     if options.dry_run {
         return Ok(dry_run(deltas, started));

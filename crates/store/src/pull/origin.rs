@@ -55,6 +55,8 @@ pub(crate) struct OriginConfig {
     pub(crate) indexed_deltas: bool,
     /// Whether it has packs.
     pub(crate) packs: bool,
+    /// Whether it has native deltas.
+    pub(crate) native_deltas: bool,
     /// The collection that its refs belong to.
     pub(crate) collection_id: Option<CollectionId>,
 }
@@ -120,6 +122,7 @@ impl Origin {
             tombstone_commits: config.tombstone_commits,
             indexed_deltas: config.indexed_deltas,
             packs: config.packs,
+            native_deltas: config.native_deltas,
             collection_id: config.collection_id,
         })
     }

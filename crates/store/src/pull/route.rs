@@ -18,7 +18,9 @@ pub(super) fn tell_route(
     if !is_left && session.missing_commits()?.is_empty() {
         return Ok(());
     }
-    let (way, reason) = if !packs.is_empty() {
+    let (way, reason) = if packs.has_deltas() {
+        (Way::Deltas, "a native delta leads to the commit")
+    } else if !packs.is_empty() {
         (Way::Packs, "the remote has packs of the commit")
     } else if !config.packs {
         (Way::Objects, "the remote says that it has no packs")

@@ -11,7 +11,7 @@ use ostler_format::{
 
 use super::check;
 use super::error::PullError;
-use super::options::{PullOptions, TimestampCheck};
+use super::options::{DeltaUse, PullOptions, TimestampCheck};
 use super::plan::Plan;
 use super::targets::Targets;
 use super::want::Want;
@@ -206,12 +206,19 @@ impl<'a> Session<'a> {
         Ok(missing)
     }
 
-    /// Whether packs are of use: whole trees go into a repository that does not keep content compressed in the way of archives.
+    /// Whether packs are of use.
     pub(crate) fn takes_packs(&self) -> bool {
-        self.options.packs
-            && !self.options.commit_only
-            && self.wants_all()
-            && self.repo().mode() != RepoMode::Archive
+        self.options.packs && self.takes_groups()
+    }
+
+    /// Whether native deltas are of use.
+    pub(crate) fn takes_native_deltas(&self) -> bool {
+        self.options.deltas != DeltaUse::Never && self.takes_groups()
+    }
+
+    /// Whether whole trees go into a repository that does not keep content compressed in the way of archives.
+    fn takes_groups(&self) -> bool {
+        !self.options.commit_only && self.wants_all() && self.repo().mode() != RepoMode::Archive
     }
 
     /// The next commit that has not had its turn.

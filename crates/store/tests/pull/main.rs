@@ -12,6 +12,7 @@ mod limits;
 mod local;
 mod metalinks;
 mod mirrors;
+mod native;
 mod packs;
 mod resume;
 mod server;

@@ -83,6 +83,7 @@ impl Verb for Prune {
             let id = repo.resolve(commit)?;
             if self.static_deltas_only {
                 delta::remove_to(&repo, id)?;
+                delta::native::remove_to(&repo, id)?;
             } else {
                 prune::delete_commit(&mut repo, id)?;
             }

@@ -14,7 +14,7 @@ mod budget;
 mod copies;
 mod encode;
 mod parts;
-mod plan;
+pub(super) mod plan;
 mod write;
 
 use ostler_format::delta::{ByteOrder, DeltaName, ENDIANNESS_KEY, Fallback, Superblock};
@@ -32,6 +32,7 @@ use budget::Budget;
 use parts::{FinishedPart, Item, Laid, PartMaker, Patches, Planned, lay, part_memory, weight};
 use plan::{NewFile, Wanted, plan};
 pub use write::Placement;
+pub(super) use write::folder_and_name;
 
 /// Parts are made smaller than asked for if there are fewer than this, so that several processors have work; the number is fixed,
 /// because the parts must not depend on the machine.

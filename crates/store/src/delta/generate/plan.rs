@@ -12,33 +12,35 @@ const WORTH_A_SOURCE: u64 = 256;
 
 /// What a delta brings, in the order of paths.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
-    pub(super) metadata: Vec<ObjectName>,
-    pub(super) files: Vec<NewFile>,
+pub(in crate::delta) struct Wanted {
+    pub(in crate::delta) metadata: Vec<ObjectName>,
+    pub(in crate::delta) files: Vec<NewFile>,
+    /// The old listings at the paths of new ones.
+    pub(in crate::delta) old_trees: HashMap<DirTreeId, DirTreeId>,
     /// How many of the files have an old file at their path or of their name.
-    pub(super) modified: usize,
+    pub(in crate::delta) modified: usize,
 }
 
 /// A content object that the old commit lacks.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct NewFile {
-    pub(super) id: FileId,
+pub(in crate::delta) struct NewFile {
+    pub(in crate::delta) id: FileId,
     /// Bytes of content; of a symlink, of its target.
-    pub(super) size: u64,
-    pub(super) is_symlink: bool,
+    pub(in crate::delta) size: u64,
+    pub(in crate::delta) is_symlink: bool,
     /// A regular file of the old commit that may be like it.
-    pub(super) old: Option<OldFile>,
+    pub(in crate::delta) old: Option<OldFile>,
 }
 
 /// A content object that both sides have.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct OldFile {
-    pub(super) id: FileId,
-    pub(super) size: u64,
+pub(in crate::delta) struct OldFile {
+    pub(in crate::delta) id: FileId,
+    pub(in crate::delta) size: u64,
 }
 
 /// Finds out what leads from one commit to another.
-pub(super) fn plan(
+pub(in crate::delta) fn plan(
     repo: &Repo,
     from: Option<CommitId>,
     to: CommitId,
@@ -61,6 +63,9 @@ pub(super) fn plan(
         if old.objects.contains(&names[1]) {
             // All below it is there, too.
             continue;
+        }
+        if let Some(before) = old.trees.get(&path) {
+            wanted.old_trees.entry(tree).or_insert(*before);
         }
         let listing = repo.read_dirtree(tree)?;
         for (name, id) in &listing.files {
@@ -100,6 +105,8 @@ fn new_file(repo: &Repo, old: &mut OldTree, path: &str, id: FileId) -> Result<Ne
 struct OldTree {
     objects: HashSet<ObjectName>,
     by_path: HashMap<String, FileId>,
+    /// Listings by path.
+    trees: HashMap<String, DirTreeId>,
     /// By [`stem`]: a new version of a library has another number.
     by_stem: HashMap<String, Vec<FileId>>,
     /// Bytes of content, `None` of a symlink, of files that were looked at.
@@ -124,6 +131,7 @@ impl OldTree {
                 self.objects.insert(dir.meta.into());
                 stack.push((format!("{path}/{}", dir.name), dir.tree));
             }
+            self.trees.insert(path, tree);
         }
         Ok(())
     }

@@ -58,7 +58,10 @@ pub(super) fn write(
     }
 }
 
-fn folder_and_name(path: &std::path::Path) -> Result<(Dir, String), DeltaError> {
+/// Opens the folder of a file that is to be written or read.
+pub(in crate::delta) fn folder_and_name(
+    path: &std::path::Path,
+) -> Result<(Dir, String), DeltaError> {
     let no_file = || DeltaError::NoFile {
         path: path.display().to_string(),
     };

@@ -114,16 +114,18 @@ pub(crate) fn why_unwanted(
     })
 }
 
-/// Uses deltas for the commits that are asked for, as far as there are some; those commits have had their turn then.
+/// Uses deltas for those of the commits that are asked for that `are_meant`, as far as there are some; those commits have had their turn
+/// then.
 pub(crate) fn apply_all(
     session: &mut Session<'_>,
     source: &dyn DeltaSource,
+    are_meant: impl Fn(CommitId) -> bool,
     sink: &dyn Sink,
 ) -> Result<ByDeltas, PullError> {
     let mut done = ByDeltas::default();
     for turn in session.take_turns() {
         let presence = session.presence(turn.id)?;
-        if presence == Presence::Whole {
+        if presence == Presence::Whole || !are_meant(turn.id) {
             session.put_back(turn);
             continue;
         }

@@ -11,12 +11,34 @@ use crate::error::StoreError;
 use crate::pull::error::PullError;
 use crate::pull::fetch::{Fetch, Message, object_error};
 
+/// Parts of native deltas that are under way at once: each may take 48 MiB while it is unpacked, however many there are.
+const DELTA_PARTS: usize = 3;
+
 impl Fetch<'_, '_, '_> {
-    /// Asks for a part of a pack.
+    /// Asks for a part of a file.
     pub(crate) fn request_segment(&mut self, segment: Arc<Segment>, priority: Priority) {
         self.outstanding += 1;
+        if segment.is_of_delta() {
+            self.packs.waiting.push_back((segment, priority));
+            self.start_waiting();
+        } else {
+            self.submit_segment(segment, priority);
+        }
+    }
+
+    /// Asks for parts of deltas, as many as may be under way.
+    fn start_waiting(&mut self) {
+        while self.packs.delta_parts < DELTA_PARTS
+            && let Some((segment, priority)) = self.packs.waiting.pop_front()
+        {
+            self.packs.delta_parts += 1;
+            self.submit_segment(segment, priority);
+        }
+    }
+
+    fn submit_segment(&self, segment: Arc<Segment>, priority: Priority) {
         let part = segment.part();
-        let path = segment.pack.path();
+        let path = segment.file.path.clone();
         let mut request = Request::new(self.origin.content.clone(), path, part.length);
         request.part = Some(part);
         request.size_hint_bytes = Some(part.length);
@@ -52,23 +74,61 @@ impl Fetch<'_, '_, '_> {
         Ok(())
     }
 
-    /// What a part of a pack did not bring is asked for by itself.
+    /// What a part of a file did not bring is asked for by itself.
     pub(crate) fn end_segment(
         &mut self,
         sink: &SegmentSink<Message>,
         result: Result<(), FetchError>,
     ) -> Result<(), PullError> {
+        let is_of_delta = sink.segment().is_of_delta();
+        if is_of_delta {
+            self.packs.delta_parts -= 1;
+        }
+        if let Err(error) = result {
+            self.end_without(sink, error)?;
+        }
+        self.start_waiting();
+        Ok(())
+    }
+
+    fn end_without(
+        &mut self,
+        sink: &SegmentSink<Message>,
+        error: FetchError,
+    ) -> Result<(), PullError> {
         let missing = sink.missing();
-        let Err(error) = result else {
-            return Ok(());
-        };
         if let (FetchFault::Sink(_), Some(name)) = (&error.fault, missing.first()) {
             // The fault is on this side: asking for the same bytes otherwise does not help.
             return Err(object_error(*name, error));
         }
-        self.progress.notice(format!(
-            "a pack cannot be used, what it has is fetched object by object: {error}"
-        ));
+        let segment = sink.segment();
+        let path = &segment.file.path;
+        if self.packs.told.insert(path.clone()) {
+            let what = match segment.is_of_delta() {
+                true => "native delta",
+                false => "pack",
+            };
+            self.progress.notice(format!(
+                "a {what} cannot be used, what it has is fetched object by object: {error}"
+            ));
+        }
+        let is_absent = error.is_not_found();
+        self.request_missing(missing)?;
+        if is_absent {
+            let (absent, rest): (Vec<_>, Vec<_>) = std::mem::take(&mut self.packs.waiting)
+                .into_iter()
+                .partition(|(waiting, _)| waiting.file == segment.file);
+            self.packs.waiting = rest.into();
+            for (segment, _) in absent {
+                self.outstanding -= 1;
+                self.request_missing(segment.wanted().collect())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Asks for objects by themselves.
+    fn request_missing(&mut self, missing: Vec<ObjectName>) -> Result<(), PullError> {
         for name in missing {
             if name.kind == ObjectKind::File {
                 self.request_content(FileId::new(name.checksum))?;

@@ -1,79 +1,165 @@
 //! Objects from packs: many in one request, where the remote has them and what is missing lies together.
 //!
-//! The index of each commit that is asked for is fetched before anything else. When the commit has been accepted, all metadata that is
-//! not here is fetched from packs at once, without waiting for one listing to name the next; when all listings are here, so is
-//! known which content is missing, and that comes in as few parts of packs as its places allow. Whatever an index does not
-//! have, and whatever cannot be had from a pack, is asked for as an object by itself: packs are a shortcut, never a proof.
+//! The index of each commit that is asked for is fetched before anything else, or that of a native delta which leads to it from a commit that
+//! is here. When the commit has been accepted, all metadata that is not here is fetched at once, without waiting for one listing to name the next;
+//! when all listings are here, so is known which content is missing, and that comes in as few parts of files as its places allow. Whatever an
+//! index does not have, and whatever cannot be had by it, is asked for as an object by itself: packs and deltas are a shortcut, never a proof.
 
+mod deltas;
 mod fetching;
 mod segment;
 mod sink;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
-use ostler_format::pack::{MAX_PACK_INDEX_SIZE, Pack, PackGroup, PackIndex};
+use ostler_format::pack::{MAX_PACK_INDEX_SIZE, PackIndex};
 use ostler_format::{CommitId, ObjectKind, ObjectName};
+use ostler_http::Priority;
 
 use super::error::PullError;
 use super::origin::Origin;
 use crate::error::StoreError;
-use segment::{Segment, WantedGroup, segments};
-pub(crate) use sink::{PackedMetadata, SegmentSink};
+use crate::pack::Group;
+use segment::{PartFile, Segment, WantedGroup, segments};
+pub(crate) use sink::{ObjectReceiver, PackedMetadata, SegmentSink, Trouble};
 
 /// Metadata above this length is not taken from packs: it would be in memory.
 const MAX_METADATA: u64 = 4 << 20;
 
-/// What the remote's packs have, and what of it has been asked for.
+/// What the remote's packs and deltas have, and what of it has been asked for.
 #[derive(Default)]
 pub(crate) struct Packs {
     /// Of commits that have not been accepted yet.
-    indexes: HashMap<CommitId, PackIndex>,
-    groups: Vec<(Pack, PackGroup)>,
+    found: HashMap<CommitId, Found>,
+    groups: Vec<(Arc<PartFile>, Arc<Group>)>,
     /// In which group an object is.
     places: HashMap<ObjectName, usize>,
     /// Metadata that will come from a pack.
     on_their_way: HashSet<ObjectName>,
     /// Content that is to come from packs.
     wanted: HashSet<ObjectName>,
+    /// Parts of deltas that are under way.
+    delta_parts: usize,
+    /// Parts of deltas that are asked for when others have come.
+    waiting: VecDeque<(Arc<Segment>, Priority)>,
+    /// Files that did not give what they should, or are not there: told once each.
+    told: HashSet<String>,
+}
+
+/// Where the objects of a commit are.
+struct Found {
+    groups: Vec<(Arc<PartFile>, Group)>,
+    is_delta: bool,
+}
+
+impl Found {
+    fn of(index: PackIndex) -> Self {
+        let file = |pack: &ostler_format::pack::Pack| {
+            Arc::new(PartFile {
+                path: pack.path(),
+                size: pack.size,
+            })
+        };
+        let files: Vec<_> = index.packs.iter().map(file).collect();
+        let groups = index.groups.into_iter();
+        Self {
+            groups: groups
+                .map(|group| (Arc::clone(&files[group.pack]), group.into()))
+                .collect(),
+            is_delta: false,
+        }
+    }
+
+    /// Bytes of the groups that have an object which is not here.
+    fn needed_bytes(
+        &self,
+        is_here: impl Fn(&ObjectName) -> Result<bool, StoreError>,
+    ) -> Result<u64, StoreError> {
+        let mut bytes = 0;
+        for (_, group) in &self.groups {
+            for name in group.members.iter().filter_map(|member| member.name) {
+                if is_part_of_tree(name.kind) && !is_here(&name)? {
+                    bytes += group.packed;
+                    break;
+                }
+            }
+        }
+        Ok(bytes)
+    }
+}
+
+/// The commit and what is beside it are asked for by themselves.
+fn is_part_of_tree(kind: ObjectKind) -> bool {
+    matches!(
+        kind,
+        ObjectKind::File | ObjectKind::DirTree | ObjectKind::DirMeta
+    )
 }
 
 impl Packs {
-    /// Fetches the indexes of `commits`, as far as the remote has them.
+    /// Fetches the pack indexes of those of `commits` to which no delta leads, as far as the remote has them.
     ///
     /// # Errors
     /// None for an index that is absent, or of no use; [`PullError::Fetch`] if the network fails.
-    pub(crate) fn open(origin: &Origin, commits: &[CommitId]) -> Result<Self, PullError> {
-        let mut packs = Self::default();
+    pub(crate) fn open_packs(
+        &mut self,
+        origin: &Origin,
+        commits: &[CommitId],
+    ) -> Result<(), PullError> {
         for commit in commits {
-            let path = PackIndex::path(*commit);
-            let found = origin.optional(&origin.content, &path, MAX_PACK_INDEX_SIZE)?;
-            if let Some(index) = found.and_then(|bytes| PackIndex::parse(&bytes).ok()) {
-                packs.indexes.insert(*commit, index);
+            if self.found.contains_key(commit) {
+                continue;
+            }
+            if let Some(index) = Self::pack_index(origin, *commit)? {
+                self.found.insert(*commit, Found::of(index));
             }
         }
-        Ok(packs)
+        Ok(())
     }
 
-    /// Whether the remote has packs of none of the commits.
+    fn pack_index(origin: &Origin, commit: CommitId) -> Result<Option<PackIndex>, PullError> {
+        let path = PackIndex::path(commit);
+        let found = origin.optional(&origin.content, &path, MAX_PACK_INDEX_SIZE)?;
+        Ok(found.and_then(|bytes| PackIndex::parse(&bytes).ok()))
+    }
+
+    /// Whether the remote has neither packs of any of the commits nor deltas to them.
     pub(crate) fn is_empty(&self) -> bool {
-        self.indexes.is_empty()
+        self.found.is_empty()
     }
 
-    /// Takes the index of a commit that has been accepted, and returns what is to be asked for to have its metadata.
+    /// Whether a native delta leads to the commit.
+    pub(crate) fn has_delta_to(&self, commit: CommitId) -> bool {
+        self.found.get(&commit).is_some_and(|found| found.is_delta)
+    }
+
+    /// Whether native deltas lead to some of the commits.
+    pub(crate) fn has_deltas(&self) -> bool {
+        self.found.values().any(|found| found.is_delta)
+    }
+
+    /// Takes the index of a commit that has been accepted, and returns what is to be asked for to have its metadata. A delta is left aside where
+    /// the objects by themselves are known to be `loose_bytes`, and that is less.
     pub(crate) fn accept(
         &mut self,
         commit: CommitId,
+        loose_bytes: Option<u64>,
         is_here: impl Fn(&ObjectName) -> Result<bool, StoreError>,
     ) -> Result<Vec<Arc<Segment>>, StoreError> {
-        let Some(index) = self.indexes.remove(&commit) else {
+        let Some(found) = self.found.remove(&commit) else {
             return Ok(Vec::new());
         };
+        if let (true, Some(loose)) = (found.is_delta, loose_bytes)
+            && found.needed_bytes(&is_here)? > loose
+        {
+            return Ok(Vec::new());
+        }
         let mut missing = HashSet::new();
-        for group in index.groups {
+        for (file, group) in found.groups {
             let number = self.groups.len();
             for member in &group.members {
-                let Some(name) = member.name else {
+                let Some(name) = member.name.filter(|name| is_part_of_tree(name.kind)) else {
                     continue;
                 };
                 let is_metadata = name.kind != ObjectKind::File;
@@ -85,7 +171,7 @@ impl Packs {
                     missing.insert(name);
                 }
             }
-            self.groups.push((index.packs[group.pack], group));
+            self.groups.push((file, Arc::new(group)));
         }
         let segments = self.segments(&missing);
         self.on_their_way.extend(missing);
@@ -122,7 +208,7 @@ impl Packs {
             .filter_map(|name| self.places.get(name).copied())
             .collect();
         let groups = numbers.into_iter().map(|number| {
-            let (pack, group) = &self.groups[number];
+            let (file, group) = &self.groups[number];
             // An object that two groups have comes from the one that is its place.
             let is_wanted =
                 |name: &ObjectName| names.contains(name) && self.places.get(name) == Some(&number);
@@ -132,10 +218,10 @@ impl Packs {
                 .map(|member| member.name.filter(is_wanted))
                 .collect();
             let group = WantedGroup {
-                group: group.clone(),
+                group: Arc::clone(group),
                 wanted,
             };
-            (*pack, group)
+            (Arc::clone(file), group)
         });
         segments(groups.collect())
             .into_iter()

@@ -1,26 +1,36 @@
 //! Which parts of packs are asked for.
 
+use std::sync::Arc;
+
 use ostler_format::ObjectName;
-use ostler_format::pack::{Pack, PackGroup};
 use ostler_http::Part;
+
+use crate::pack::{Framing, Group};
 
 /// Bytes between two groups that are fetched along rather than asked around: a request costs more.
 const GAP: u64 = 64 << 10;
 /// Where a part ends if it can, so that several come at once and one that fails is no great loss.
 const PART: u64 = 8 << 20;
 
+/// A file of the remote's that groups are in.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct PartFile {
+    pub(crate) path: String,
+    pub(crate) size: u64,
+}
+
 /// A group, and which of its objects are wanted.
 #[derive(Clone, Debug)]
 pub(crate) struct WantedGroup {
-    pub(crate) group: PackGroup,
+    pub(crate) group: Arc<Group>,
     /// For each object of the group its name, if it is wanted.
     pub(crate) wanted: Vec<Option<ObjectName>>,
 }
 
-/// A part of a pack with the groups in it.
+/// A part of a file with the groups in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Segment {
-    pub(crate) pack: Pack,
+    pub(crate) file: Arc<PartFile>,
     /// In order; the part begins with the first and ends with the last.
     pub(crate) groups: Vec<WantedGroup>,
 }
@@ -33,11 +43,17 @@ impl Segment {
         Part {
             first,
             length: end - first,
-            whole: self.pack.size,
+            whole: self.file.size,
         }
     }
 
-    /// Where it begins in the pack.
+    /// Whether it is of a native delta, and takes more memory to unpack.
+    pub(crate) fn is_of_delta(&self) -> bool {
+        let framing = self.groups.first().map(|group| &group.group.framing);
+        matches!(framing, Some(Framing::AfterOld(..)))
+    }
+
+    /// Where it begins in the file.
     pub(crate) fn first(&self) -> u64 {
         self.groups.first().map_or(0, |group| group.group.offset)
     }
@@ -50,17 +66,19 @@ impl Segment {
 }
 
 fn end(group: &WantedGroup) -> u64 {
-    group.group.offset + group.group.packed
+    group.group.ends()
 }
 
 /// Lays groups that lie close together into parts.
-pub(super) fn segments(mut groups: Vec<(Pack, WantedGroup)>) -> Vec<Segment> {
-    groups.sort_by_key(|(pack, group)| (*pack, group.group.offset));
+pub(super) fn segments(mut groups: Vec<(Arc<PartFile>, WantedGroup)>) -> Vec<Segment> {
+    groups.sort_by(|(file, group), (other, second)| {
+        (file, group.group.offset).cmp(&(other, second.group.offset))
+    });
     let mut segments: Vec<Segment> = Vec::new();
-    for (pack, group) in groups {
+    for (file, group) in groups {
         let joined = segments.last_mut().filter(|last| {
             let ends = last.groups.last().map_or(0, end);
-            last.pack == pack
+            last.file == file
                 // Two indexes may name the same group.
                 && group.group.offset >= ends
                 && group.group.offset - ends <= GAP
@@ -69,7 +87,7 @@ pub(super) fn segments(mut groups: Vec<(Pack, WantedGroup)>) -> Vec<Segment> {
         match joined {
             Some(segment) => segment.groups.push(group),
             None => segments.push(Segment {
-                pack,
+                file,
                 groups: vec![group],
             }),
         }
@@ -80,22 +98,21 @@ pub(super) fn segments(mut groups: Vec<(Pack, WantedGroup)>) -> Vec<Segment> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ostler_format::Checksum;
 
     fn parts(groups: &[(u64, u64)]) -> Vec<(u64, u64)> {
-        let pack = Pack {
-            checksum: Checksum::of(b"pack"),
+        let file = Arc::new(PartFile {
+            path: "pack".to_owned(),
             size: 1 << 40,
-        };
+        });
         let group = |&(offset, packed): &(u64, u64)| {
-            let group = PackGroup {
-                pack: 0,
+            let group = Arc::new(Group {
                 offset,
                 packed,
                 members: Vec::new(),
-            };
+                framing: Framing::Plain,
+            });
             let wanted = Vec::new();
-            (pack, WantedGroup { group, wanted })
+            (Arc::clone(&file), WantedGroup { group, wanted })
         };
         let segments = segments(groups.iter().map(group).collect());
         segments

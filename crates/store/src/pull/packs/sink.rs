@@ -34,7 +34,7 @@ pub(crate) struct SegmentSink<M> {
 }
 
 /// Receives one object after the other.
-struct ObjectReceiver<M> {
+pub(crate) struct ObjectReceiver<M> {
     shared: Arc<Shared>,
     messages: Sender<M>,
     /// Content objects that have been staged.
@@ -47,8 +47,10 @@ struct ObjectReceiver<M> {
 }
 
 /// Why a piece was not taken.
-enum Trouble {
+pub(crate) enum Trouble {
+    /// The group cannot be unpacked.
     Group(io::Error),
+    /// The object is not what it should be, or cannot be written.
     Object(StoreError),
 }
 
@@ -85,15 +87,13 @@ impl<M: From<PackedMetadata>> SegmentSink<M> {
             at: 0,
             group: 0,
             unpacking: None,
-            receiver: ObjectReceiver {
-                shared,
-                messages,
-                arrived,
-                memory: Vec::new(),
-                content: None,
-                delivered: HashSet::new(),
-            },
+            receiver: ObjectReceiver::new(shared, messages, arrived),
         }
+    }
+
+    /// The part.
+    pub(crate) fn segment(&self) -> &Arc<Segment> {
+        &self.segment
     }
 
     /// The wanted objects that have not come.
@@ -106,7 +106,7 @@ impl<M: From<PackedMetadata>> SegmentSink<M> {
     fn put(&mut self, mut bytes: &[u8]) -> Result<(), Trouble> {
         while let (Some(wanted), false) = (self.segment.groups.get(self.group), bytes.is_empty()) {
             let begins = wanted.group.offset - self.segment.first();
-            let ends = begins + wanted.group.packed;
+            let ends = wanted.group.ends() - self.segment.first();
             let until = if self.at < begins { begins } else { ends };
             let length = usize::try_from(until - self.at).unwrap_or(usize::MAX);
             let (now, rest) = bytes.split_at(length.min(bytes.len()));
@@ -139,7 +139,25 @@ impl<M: From<PackedMetadata>> SegmentSink<M> {
 }
 
 impl<M: From<PackedMetadata>> ObjectReceiver<M> {
-    fn take(&mut self, name: ObjectName, size: u64, piece: &Piece<'_>) -> Result<(), Trouble> {
+    /// Metadata goes to `messages`, content is staged and counted by `arrived`.
+    pub(crate) fn new(shared: Arc<Shared>, messages: Sender<M>, arrived: Arc<AtomicU64>) -> Self {
+        Self {
+            shared,
+            messages,
+            arrived,
+            memory: Vec::new(),
+            content: None,
+            delivered: HashSet::new(),
+        }
+    }
+
+    /// Takes the next bytes of an object of `size` bytes.
+    pub(crate) fn take(
+        &mut self,
+        name: ObjectName,
+        size: u64,
+        piece: &Piece<'_>,
+    ) -> Result<(), Trouble> {
         match (&mut self.content, name.kind) {
             (Some(content), _) => content.put(piece.bytes)?,
             (None, ObjectKind::File) => {
@@ -189,7 +207,8 @@ impl<M: From<PackedMetadata>> ObjectReceiver<M> {
         let memory = std::mem::take(&mut self.memory);
         if name.kind != ObjectKind::File {
             let actual = Checksum::of(&memory);
-            if actual != name.checksum {
+            // Detached metadata carries the name of its commit.
+            if name.kind != ObjectKind::CommitMeta && actual != name.checksum {
                 return Err(StoreError::ChecksumMismatch { name, actual });
             }
             self.delivered.insert(name);

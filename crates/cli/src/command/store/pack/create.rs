@@ -98,7 +98,8 @@ fn describe(created: &Created) -> String {
     )
 }
 
-fn parse_level(text: &str) -> Result<i32, String> {
+/// Parses a level of Zstandard.
+pub(crate) fn parse_level(text: &str) -> Result<i32, String> {
     let level = text.parse().ok().filter(|level| LEVELS.contains(level));
     level.ok_or_else(|| format!("it is {} to {}", LEVELS.start(), LEVELS.end()))
 }

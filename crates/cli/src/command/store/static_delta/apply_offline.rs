@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ostler_store::delta::native::{NativeFile, apply_native};
 use ostler_store::delta::{self, DeltaFiles};
 use ostler_store::sign::Verifier;
 
@@ -21,7 +22,7 @@ pub(crate) struct ApplyOffline {
     pub(crate) progress: ProgressOptions,
     #[command(flatten)]
     verifying: VerifyingOptions,
-    /// Folder of the delta's files, or the file of its superblock
+    /// Folder of the delta's files, the file of its superblock, or a native delta
     #[arg(value_name = "PATH")]
     pub(crate) path: Option<PathBuf>,
     /// Public keys in base64, one of which must have signed it
@@ -50,10 +51,20 @@ impl Verb for ApplyOffline {
         let path = path.ok_or_else(|| usage("PATH must be specified"))?;
         let repo = self.repo.open(context)?;
         let keys = self.verifying.named_keys(&self.keys)?;
-        let verifier = keys.as_ref().map(|keys| keys as &dyn Verifier);
-        let files = DeltaFiles::at_path(path)?;
         let sink = context.sink();
-        let commit = delta::apply_offline(&repo, &files, verifier, sink.as_ref())?;
+        let commit = match NativeFile::at_path(path)? {
+            Some(_) if keys.is_some() => {
+                return Err(usage(
+                    "a native delta has no signatures, its commit may have some",
+                ));
+            }
+            Some(native) => apply_native(&repo, &native, sink.as_ref())?,
+            None => {
+                let verifier = keys.as_ref().map(|keys| keys as &dyn Verifier);
+                let files = DeltaFiles::at_path(path)?;
+                delta::apply_offline(&repo, &files, verifier, sink.as_ref())?
+            }
+        };
         drop(sink);
         context
             .printer

@@ -2,7 +2,7 @@
 
 use ostler_store::delta::{self, DeltaError};
 
-use super::parse_name;
+use super::{Named, parse_name};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -12,7 +12,7 @@ use crate::grammar::{Example, RepoOption, Verb};
 pub(crate) struct Delete {
     #[command(flatten)]
     pub(crate) repo: RepoOption,
-    /// FROM-TO or TO, as `static-delta list` shows it
+    /// FROM-TO, TO or FROM-TO.native, as `static-delta list` shows it
     #[arg(value_name = "DELTA")]
     pub(crate) delta: Option<String>,
 }
@@ -29,7 +29,11 @@ impl Verb for Delete {
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let name = parse_name(self.delta.as_deref())?;
         let repo = self.repo.open(context)?;
-        if !delta::remove(&repo, &name)? {
+        let (name, removed) = match name {
+            Named::Static(name) => (name, delta::remove(&repo, &name)?),
+            Named::Native(name) => (name, delta::native::remove(&repo, &name)?),
+        };
+        if !removed {
             return Err(DeltaError::Absent { name }.into());
         }
         Ok(Exit::Done)

@@ -5,6 +5,7 @@ pub(crate) mod delete;
 pub(crate) mod generate;
 pub(crate) mod indexes;
 pub(crate) mod list;
+mod native;
 pub(crate) mod reindex;
 pub(crate) mod show;
 pub(crate) mod verify;
@@ -42,16 +43,31 @@ const VERBS: &[Node] = &[
     verb::<reindex::Reindex>(),
 ];
 
-/// Parses the name of a delta, `FROM-TO` or `TO`, which has to be there.
-fn parse_name(text: Option<&str>) -> anyhow::Result<DeltaName> {
+/// What a native delta's name ends with, where people read and write it.
+const NATIVE: &str = ".native";
+
+/// A delta that somebody named.
+enum Named {
+    /// One of libostree's.
+    Static(DeltaName),
+    /// One of Ostler's own.
+    Native(DeltaName),
+}
+
+/// Parses the name of a delta as `list` shows it, which has to be there.
+fn parse_name(text: Option<&str>) -> anyhow::Result<Named> {
     let text = text.ok_or_else(|| usage("DELTA must be specified"))?;
-    text.parse().map_err(|_| {
+    let bad = |_| {
         let error = DeltaError::Name { text: text.into() };
         hinted(
             error.to_string(),
             "`ostler static-delta list` shows the names",
         )
-    })
+    };
+    match text.strip_suffix(NATIVE) {
+        Some(name) => Ok(Named::Native(name.parse().map_err(bad)?)),
+        None => Ok(Named::Static(text.parse().map_err(bad)?)),
+    }
 }
 
 /// Which public keys a superblock's signature is looked for by.

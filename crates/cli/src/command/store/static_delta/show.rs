@@ -5,7 +5,7 @@ use std::fmt::Display;
 use ostler_format::delta::{ByteOrder, ENDIANNESS_KEY};
 use ostler_store::delta::{DeltaFiles, PartStats, part_stats};
 
-use super::parse_name;
+use super::{Named, native, parse_name};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
@@ -19,7 +19,7 @@ pub(crate) struct Show {
     /// Print as JSON
     #[arg(long)]
     pub(crate) json: bool,
-    /// FROM-TO or TO, as `static-delta list` shows it
+    /// FROM-TO, TO or FROM-TO.native, as `static-delta list` shows it
     #[arg(value_name = "DELTA")]
     pub(crate) delta: Option<String>,
 }
@@ -36,6 +36,13 @@ impl Verb for Show {
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let name = parse_name(self.delta.as_deref())?;
         let repo = self.repo.open(context)?;
+        let name = match name {
+            Named::Static(name) => name,
+            Named::Native(name) => {
+                native::show(context, &repo, &name, self.json)?;
+                return Ok(Exit::Done);
+            }
+        };
         let files = DeltaFiles::of_repo(&repo, &name)?;
         let mut stats = Vec::new();
         for number in 0..files.superblock.parts.len() {
