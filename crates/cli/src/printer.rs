@@ -39,7 +39,12 @@ impl Printer {
         self.quiet.get()
     }
 
-    /// Lets [`Printer::debug`] speak.
+    /// Says whether details are asked for.
+    pub(crate) fn is_verbose(&self) -> bool {
+        self.verbose.get()
+    }
+
+    /// Lets [`Printer::debug`] speak, and verbs tell details.
     pub(crate) fn set_verbose(&self, verbose: bool) {
         self.verbose.set(verbose);
     }

@@ -14,6 +14,12 @@ use ostler_store::{RefKey, StoreError};
 
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
+use crate::stateroot::open_var;
+
+/// Within `/var`: where rpm-ostree keeps what it has fetched of package repositories.
+const PACKAGE_CACHE: &str = "cache/rpm-ostree";
+/// Within [`PACKAGE_CACHE`]: metadata, and the form in which it is searched.
+const PACKAGE_METADATA: [&str; 2] = ["repomd", "solv"];
 
 /// Something could not be removed; what was removed before stays so.
 #[derive(Debug, thiserror::Error)]
@@ -66,6 +72,20 @@ pub fn full(lock: &SysrootLock) -> Result<Cleaned, CleanupError> {
         deployments,
         bytes_freed: report.bytes_freed,
     })
+}
+
+/// Removes what rpm-ostree keeps of package repositories in a stateroot's `/var`; it fetches that again when it needs it.
+///
+/// # Errors
+/// [`CleanupError`].
+pub fn package_metadata(lock: &SysrootLock, stateroot: &StaterootName) -> Result<(), CleanupError> {
+    let var = open_var(lock, stateroot)?;
+    if let Some(cache) = var.open_dir_beneath_optional(PACKAGE_CACHE)? {
+        for name in PACKAGE_METADATA {
+            cache.remove_all(name)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a deployment that no boot entry leads to, whole: its directory last, so that a later cleanup finds it again.

@@ -10,7 +10,9 @@ use ostler_store::progress::Sink;
 use crate::cleanup::{self, CleanupError};
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
+use crate::history;
 use crate::host_file::HostFileError;
+use crate::initramfs_etc::{self, InitramfsEtcError};
 use crate::kargs::defaults::{Defaults, DefaultsError};
 use crate::kargs::sources::{self, Annotations};
 use crate::kargs::{Inherited, KargsWish};
@@ -43,6 +45,9 @@ pub enum DeployError {
     /// An initrd that should be added.
     #[error("{0}")]
     Overlay(#[from] OverlayError),
+    /// Files of `/etc` that go along with the initramfs.
+    #[error("{0}")]
+    InitramfsEtc(#[from] InitramfsEtcError),
     /// What must hold before anything is written.
     #[error("{0}")]
     Preflight(#[from] PreflightError),
@@ -154,7 +159,9 @@ pub fn deploy(
     let deployment = materialize::check_out(lock, &prepared.request, sink)?;
     let merge = materialize::finish(lock, &deployment, prepared.merge.as_ref())?;
     let id = deployment.id.clone();
+    let made = deployment.clone();
     let published = place(lock, deployment, &wish)?;
+    history::note_deployed(lock, &made);
     let bytes_freed = match options.prune {
         Prune::Objects => cleanup::full(lock)?.bytes_freed,
         Prune::Nothing => {
@@ -222,7 +229,10 @@ pub(crate) fn prepare(
         MergeFrom::Current | MergeFrom::Nothing => merge,
     };
     let (kargs, annotations) = kernel_arguments(lock, commit, continued, &options.kargs)?;
-    let overlay_initrds: Vec<Checksum> = overlay::stage(lock, &options.overlay_initrds)?;
+    let mut overlay_initrds: Vec<Checksum> = overlay::stage(lock, &options.overlay_initrds)?;
+    if let (Some(merge), Some(origin)) = (merge, &options.origin) {
+        overlay_initrds.extend(initramfs_etc::stage(lock, merge, origin)?);
+    }
     Ok(Prepared {
         merge: merge.map(|deployment| deployment.id.clone()),
         request: Request {

@@ -15,6 +15,7 @@ use crate::etc_merge::{
     self, Action, Content, EtcMergeError, MergePlan, Node, Snapshot, Snapshots, parents, shown,
     split_path,
 };
+use crate::history;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::materialize::{self, MaterializeError};
@@ -136,7 +137,9 @@ pub fn factory_reset(
     materialize::finish(lock, &deployment, None)?;
     let odd = take_along(lock, &left, &deployment, &options.keep)?;
     let id = deployment.id.clone();
+    let made = deployment.clone();
     let published = deploy::place(lock, deployment, &wish)?;
+    history::note_deployed(lock, &made);
     cleanup::leftovers(lock).map_err(DeployError::from)?;
     Ok(Reset {
         deployed: Deployed {

@@ -8,6 +8,7 @@ use std::error::Error;
 use ostler_format::{CommitId, Value};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 
+use crate::history;
 use crate::layout;
 use crate::lock::SysrootLock;
 use crate::staged::Finalization;
@@ -143,11 +144,12 @@ pub fn release(
     Ok(())
 }
 
-/// Takes the stamp of the last failure away, and tells of it.
+/// Notes the boot in the history, takes the stamp of the last failure away, and tells of it.
 ///
 /// # Errors
 /// [`FinalizationError::Failed`] with the reason if there was a stamp.
 pub fn boot_complete(lock: &SysrootLock) -> Result<(), FinalizationError> {
+    history::note_boot(lock);
     let Some(boot) = &lock.boot else {
         return Ok(());
     };

@@ -7,6 +7,7 @@ use crate::cleanup::CleanupError;
 use crate::etc_merge::EtcMergeError;
 use crate::etc_restore::RestoreError;
 use crate::host_file::{self, HostFileError};
+use crate::initramfs_etc::InitramfsEtcError;
 use crate::kargs::defaults::DefaultsError;
 use crate::kernel::KernelError;
 use crate::lock::SysrootLockError;
@@ -15,6 +16,7 @@ use crate::order::OrderError;
 use crate::plan::PlanError;
 use crate::preflight::{BootSpaceError, DownloadSpaceError, PreflightError, TreeSpaceError};
 use crate::publish::PublishError;
+use crate::reset;
 use crate::signatures::SignatureError;
 use crate::staged::StageError;
 use crate::sysroot::SysrootError;
@@ -155,6 +157,17 @@ fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some(
             "such a file holds `kargs = [\"NAME=VALUE\"]`, and `match-architectures` if need be; mend it in the tree and commit again",
         );
+    }
+    if let Some(InitramfsEtcError::Missing { .. } | InitramfsEtcError::TooLarge { .. }) =
+        error.downcast_ref()
+    {
+        return Some("`ostler initramfs-etc --untrack PATH` lets it go");
+    }
+    if let Some(reset::ResetError::StaysLayered { .. }) = error.downcast_ref() {
+        return Some("reset all of it at once: `ostler reset-layers`");
+    }
+    if let Some(reset::ResetError::BaseIsGone { .. }) = error.downcast_ref() {
+        return Some("`ostler pull` it from the remote of the origin, and reset again");
     }
     if let Some(StageError::NotBooted) = error.downcast_ref() {
         return Some("deploy without --stage");

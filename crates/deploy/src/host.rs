@@ -21,6 +21,8 @@ pub struct Host {
     pub run: PathBuf,
     /// The `/var` that is mounted.
     pub var: PathBuf,
+    /// Tells this boot from all others.
+    pub boot_id: String,
     /// The kernel's command line.
     pub kernel_command_line: String,
 }
@@ -63,12 +65,14 @@ impl Host {
             }),
             None => None,
         };
+        let boot_id = std::fs::read_to_string(layout::BOOT_ID).unwrap_or_default();
         let kernel_command_line = std::fs::read_to_string(layout::PROC_CMDLINE).unwrap_or_default();
         Ok(Self {
             root: root.self_metadata()?.dev_ino(),
             booted,
             run,
             var: PathBuf::from(layout::RUNNING_VAR),
+            boot_id: boot_id.trim().to_owned(),
             kernel_command_line,
         })
     }

@@ -4,6 +4,7 @@
 //! /ostree/repo                                          the repository, mode bare
 //! /ostree/lock                                          held by whoever changes deployments
 //! /ostree/finalize-failure                              why the last staged deployment could not be finished, text
+//! /ostree/history                                       what was deployed and booted, JSON lines
 //! /ostree/deploy/<stateroot>/var                        shared by the stateroot's deployments
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>             a deployment's root
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>.origin      where it came from
@@ -53,6 +54,9 @@ pub const FINALIZE_FAILURE: &str = "ostree/finalize-failure.stamp";
 /// Within [`OSTREE`]: the same reason, kept for `status` until a deployment is staged or finished again.
 pub const FINALIZE_RECORD: &str = "finalize-failure";
 
+/// Within [`OSTREE`]: what was deployed and booted, an event a line.
+pub const HISTORY: &str = "history";
+
 /// The directory of the running system's state.
 pub const RUN: &str = "/run";
 /// Within [`RUN`]: says that the running system was booted from a deployment, and how.
@@ -75,6 +79,8 @@ pub const RUN_UNLOCKED_TRANSIENT: &str = "unlocked-transient";
 pub const PREPARE_ROOT: &str = "/usr/lib/ostree/ostree-prepare-root";
 /// The running system's own `/var`.
 pub const RUNNING_VAR: &str = "/var";
+/// Names this boot of the kernel.
+pub const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 /// The kernel's arguments.
 pub const PROC_CMDLINE: &str = "/proc/cmdline";
 

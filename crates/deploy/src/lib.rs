@@ -5,7 +5,7 @@
 //! | [`layout`], [`settings`] | every path name; switches of the environment |
 //! | [`sysroot`], [`deployment`], [`host`] | a system root as it is, read without privilege; the running system |
 //! | [`lock`], [`lock_owner`] | the right to change a system root, and who has it |
-//! | [`host_file`] | what a person wants of the host, in one file |
+//! | [`host_file`], [`update_policy`] | what a person wants of the host, in one file; what a timer may do |
 //! | [`plan`], [`retention`] | the next boot order, as a pure function |
 //! | [`preflight`] | what is checked before anything is written |
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
@@ -13,7 +13,8 @@
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
-//! | [`status`], [`holding`] | what is told of all of it |
+//! | [`reset`], [`initramfs_etc`] | what was asked for beyond the tree; files of `/etc` in the first root |
+//! | [`status`], [`holding`], [`history`] | what is told of all of it |
 //! | [`tree_files`] | what a tree carries so that a machine boots it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
@@ -29,9 +30,11 @@ pub mod etc_restore;
 pub mod factory_reset;
 pub mod finalization;
 mod hint;
+pub mod history;
 pub mod holding;
 pub mod host;
 pub mod host_file;
+pub mod initramfs_etc;
 pub mod kargs;
 pub mod kernel;
 pub mod layout;
@@ -46,6 +49,7 @@ pub mod overlay;
 pub mod plan;
 pub mod preflight;
 pub mod publish;
+pub mod reset;
 pub mod retention;
 pub mod settings;
 pub mod signatures;
@@ -54,6 +58,7 @@ pub mod stateroot;
 pub mod status;
 pub mod sysroot;
 pub mod unlock;
+pub mod update_policy;
 pub mod upgrade;
 
 pub use deployment::Deployment;

@@ -38,28 +38,29 @@ pub struct Owner {
 
 impl Owner {
     fn this_process() -> Self {
-        let arguments: Vec<String> = std::env::args_os()
-            .map(|argument| argument.to_string_lossy().into_owned())
-            .collect();
-        let name = |path: &str| path.rsplit('/').next().unwrap_or(path).to_owned();
-        let words = arguments
-            .iter()
-            .enumerate()
-            .map(|(index, word)| match index {
-                0 => name(word),
-                _ => word.clone(),
-            });
-        let text = words.collect::<Vec<_>>().join(" ");
-        let printable = text.chars().filter(|c| !c.is_control());
         Self {
             pid: std::process::id(),
             user: ostler_fs::effective_user(),
-            what: printable.take(MAX_WHAT).collect(),
+            what: command_line(),
             since: SystemTime::now()
                 .duration_since(UNIX_EPOCH)
                 .map_or(0, |since| since.as_secs()),
         }
     }
+}
+
+/// Returns the command line of this process in one line, without the directory of the program.
+pub(crate) fn command_line() -> String {
+    let words = std::env::args_os().enumerate().map(|(index, word)| {
+        let word = word.to_string_lossy().into_owned();
+        match index {
+            0 => word.rsplit('/').next().unwrap_or(&word).to_owned(),
+            _ => word,
+        }
+    });
+    let text = words.collect::<Vec<_>>().join(" ");
+    let printable = text.chars().filter(|c| !c.is_control());
+    printable.take(MAX_WHAT).collect()
 }
 
 /// A process that holds the lock.

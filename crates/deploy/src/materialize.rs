@@ -20,7 +20,7 @@ use crate::kernel::{Kernel, KernelError};
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::merge_record;
-use crate::stateroot::init_legacy_var;
+use crate::stateroot::{init_legacy_var, open_var};
 use crate::sysroot::SysrootError;
 
 const ETC: &str = "etc";
@@ -343,15 +343,7 @@ fn forget_update_stamps(lock: &SysrootLock, id: &DeploymentId, root: &Dir) -> Re
     if let Some(etc) = root.open_dir_optional(ETC)? {
         etc.unlink_optional(UPDATED)?;
     }
-    // The running system's /var may be a file system of its own, mounted over the stateroot's.
-    let running = lock
-        .booted()
-        .is_some_and(|booted| booted.id.stateroot == id.stateroot);
-    let var = match running {
-        true => Dir::open_ambient(&lock.host.var)?,
-        false => lock.ostree.open_dir(Trusted(layout::var(&id.stateroot)))?,
-    };
-    var.unlink_optional(UPDATED)?;
+    open_var(lock, &id.stateroot)?.unlink_optional(UPDATED)?;
     Ok(())
 }
 

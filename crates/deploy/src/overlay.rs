@@ -5,7 +5,7 @@ use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use ostler_format::{Checksum, Hasher};
-use ostler_fs::{Dir, FsError, LinkPolicy, TempFile, Trusted};
+use ostler_fs::{Dir, Durability, FsError, LinkPolicy, TempFile, Trusted};
 
 use crate::layout;
 use crate::lock::SysrootLock;
@@ -37,6 +37,17 @@ pub(crate) fn stage(lock: &SysrootLock, files: &[PathBuf]) -> Result<Vec<Checksu
         .iter()
         .map(|path| stage_one(&directory, path))
         .collect()
+}
+
+/// Takes over an initrd that was made here, and returns its checksum.
+pub(crate) fn stage_bytes(lock: &SysrootLock, bytes: &[u8]) -> Result<Checksum, OverlayError> {
+    let run = Dir::open_ambient(&lock.host.run)?;
+    let directory = run.create_dir_all(Trusted(layout::RUN_STAGED_INITRDS), 0o755)?;
+    let checksum = Checksum::of(bytes);
+    let name = checksum.to_hex();
+    // It may hold what only root may read.
+    directory.write_atomic(name, bytes, 0o600, Durability::Cached)?;
+    Ok(checksum)
 }
 
 fn stage_one(directory: &Dir, path: &Path) -> Result<Checksum, OverlayError> {

@@ -3,7 +3,7 @@
 use ostler_format::origin::{OriginError, Source};
 use ostler_format::{CommitId, Origin, SignatureKind};
 use ostler_store::remote::Remote;
-use ostler_store::sign::openpgp::{OpenPgpVerifier, trusted};
+use ostler_store::sign::openpgp::{OpenPgpVerifier, Verdict, trusted};
 use ostler_store::sign::{CommitRefused, RemoteVerifier, SignError, TrustRoots, commit};
 use ostler_store::{RemoteError, Repo, StoreError};
 
@@ -83,8 +83,24 @@ pub fn describe(
     id: CommitId,
     origin: &Origin,
 ) -> Result<Vec<String>, SignatureError> {
+    let verdicts = judge(sysroot, id, origin)?.unwrap_or_default();
+    let described = verdicts
+        .iter()
+        .map(|verdict| verdict.describe_here("GPG: "));
+    Ok(lines(described))
+}
+
+/// Judges a deployed commit's OpenPGP signatures; `None` if its remote asks for none.
+///
+/// # Errors
+/// [`SignatureError`] if that cannot be told. A signature that is not believed is judged so, not an error.
+pub fn judge(
+    sysroot: &Sysroot,
+    id: CommitId,
+    origin: &Origin,
+) -> Result<Option<Vec<Verdict>>, SignatureError> {
     let Some(remote) = remote_of(sysroot, origin)?.filter(|remote| remote.gpg_verify) else {
-        return Ok(Vec::new());
+        return Ok(None);
     };
     let repo = sysroot.repo();
     let signed = commit::read(repo, id)?;
@@ -92,10 +108,7 @@ pub fn describe(
     let signatures = signatures.map_err(SignError::from)?;
     let keyring = trusted::of_remote(repo, &remote, &TrustRoots::of_host())?;
     let verdicts = OpenPgpVerifier::new(keyring).judge(&signed.bytes, &signatures);
-    let described = verdicts
-        .iter()
-        .map(|verdict| verdict.describe_here("GPG: "));
-    Ok(lines(described))
+    Ok(Some(verdicts))
 }
 
 /// Verifies a deployed commit by its remote, and tells in lines what was found.

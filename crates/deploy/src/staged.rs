@@ -14,6 +14,7 @@ use crate::deploy::{self, DeployError, DeployOptions, Deployed, Prepared};
 use crate::deployment::Deployment;
 use crate::etc_merge::{self, EtcMergeError, MergePlan, Sides};
 use crate::finalization;
+use crate::history;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::materialize::{self, MaterializeError};
@@ -127,6 +128,7 @@ pub fn stage(
     }
     lock.ostree.sync_file_system()?;
     describe(lock, &deployment, &prepared, finalization)?;
+    history::note_deployed(lock, &deployment);
     finalization::forget_failure(lock)?;
     bump_mtime(&lock.ostree)?;
     lock.sysroot_mut().reload()?;

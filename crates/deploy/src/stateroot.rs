@@ -138,3 +138,12 @@ fn directory(root: &Dir, path: &str, mode: u32) -> Result<(), FsError> {
     }
     Ok(())
 }
+
+/// Opens the `/var` of a stateroot. The running system's may be a file system of its own, mounted over the stateroot's.
+pub(crate) fn open_var(lock: &SysrootLock, stateroot: &StaterootName) -> Result<Dir, FsError> {
+    let booted = lock.booted();
+    match booted.is_some_and(|booted| booted.id.stateroot == *stateroot) {
+        true => Dir::open_ambient(&lock.host.var),
+        false => lock.ostree.open_dir(Trusted(layout::var(stateroot))),
+    }
+}

@@ -4,9 +4,11 @@
 //! [`Status::ostree_json`] what it prints with `--json`, and [`Status::rpm_ostree_json`] has the keys of `rpm-ostree status --json` for
 //! all that exists here.
 
-use ostler_format::origin::{Source, Unlocked};
-use ostler_format::{Annotate, CommitId, Metadata, Value};
-use serde_json::{Map, Value as Json, json};
+use ostler_format::CommitId;
+use ostler_format::origin::Unlocked;
+use serde_json::{Value as Json, json};
+
+mod rpm_ostree;
 
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
@@ -65,8 +67,6 @@ pub struct CommitStatus {
     pub source_title: Option<String>,
     /// Why no update will come, in words.
     pub end_of_life: Option<String>,
-    /// All that was added to it.
-    pub metadata: Metadata,
 }
 
 impl Status {
@@ -143,11 +143,12 @@ impl Status {
         json!({ "deployments": self.deployments.iter().map(DeploymentStatus::ostree_json).collect::<Vec<_>>() })
     }
 
-    /// Returns the keys of `rpm-ostree status --json` that exist here, `etc-merge` and `finalize-failure`.
+    /// Returns what `rpm-ostree status --json` prints, with `etc-merge` and `finalize-failure`; `sysroot` is the one that it was read of.
     #[must_use]
-    pub fn rpm_ostree_json(&self) -> Json {
+    pub fn rpm_ostree_json(&self, sysroot: &Sysroot) -> Json {
+        let one = |status| rpm_ostree::deployment(sysroot, status);
         json!({
-            "deployments": self.deployments.iter().map(DeploymentStatus::rpm_ostree_json).collect::<Vec<_>>(),
+            "deployments": self.deployments.iter().map(one).collect::<Vec<_>>(),
             "transaction": null,
             "cached-update": null,
             "update-driver": null,
@@ -232,54 +233,6 @@ impl DeploymentStatus {
         );
         keys
     }
-
-    fn rpm_ostree_json(&self) -> Json {
-        let deployment = &self.deployment;
-        let id = &deployment.id;
-        let mut keys = json!({
-            "id": format!("{}-{}", id.stateroot, id.name()),
-            "osname": id.stateroot.as_str(),
-            "checksum": id.commit.to_string(),
-            "serial": id.serial,
-            "booted": deployment.booted,
-            "staged": deployment.staged.is_some(),
-            "pinned": deployment.is_pinned(),
-            "unlocked": deployment.unlocked.as_str(),
-            "finalization-locked": deployment.staged.is_some_and(|staged| staged.locked),
-            "rollback": self.rollback,
-            "pending": self.pending,
-        });
-        insert_some(&mut keys, "origin", self.origin.as_deref().map(Json::from));
-        insert_some(
-            &mut keys,
-            "container-image-reference",
-            container_image(deployment).map(Json::from),
-        );
-        if let Some(commit) = &self.commit {
-            insert_some(&mut keys, "timestamp", Some(commit.timestamp.into()));
-            insert_some(
-                &mut keys,
-                "version",
-                commit.version.as_deref().map(Json::from),
-            );
-            insert_some(
-                &mut keys,
-                "endoflife",
-                commit.end_of_life.as_deref().map(Json::from),
-            );
-            insert_some(
-                &mut keys,
-                "base-commit-meta",
-                Some(metadata_json(&commit.metadata)),
-            );
-        }
-        let merge = self
-            .merge
-            .as_ref()
-            .and_then(|merge| serde_json::to_value(merge).ok());
-        insert_some(&mut keys, "etc-merge", merge);
-        keys
-    }
 }
 
 fn insert_some(keys: &mut Json, key: &str, value: Option<Json>) {
@@ -296,59 +249,10 @@ fn commit_status(sysroot: &Sysroot, commit: CommitId) -> Option<CommitStatus> {
         version: text("version"),
         source_title: text("ostree.source-title"),
         end_of_life: text("ostree.endoflife"),
-        metadata: commit.metadata,
     })
 }
 
 /// The origin was checked when it was read.
 fn origin_text(deployment: &Deployment) -> Option<String> {
     deployment.refspec().ok().flatten()
-}
-
-fn container_image(deployment: &Deployment) -> Option<String> {
-    match deployment.origin.as_ref()?.source().ok()?? {
-        Source::ContainerImage(text) => Some(text),
-        Source::Refspec(_) | Source::BaseRefspec(_) => None,
-    }
-}
-
-fn metadata_json(metadata: &Metadata) -> Json {
-    Json::Object(
-        metadata
-            .iter()
-            .map(|(key, value)| (key.to_owned(), value_json(value)))
-            .collect(),
-    )
-}
-
-/// Values as JSON: bytes and strange types as their text form, dictionaries with text keys as objects.
-fn value_json(value: &Value) -> Json {
-    let value = value.unboxed();
-    match value {
-        Value::Bool(found) => (*found).into(),
-        Value::Str(found) => found.as_str().into(),
-        Value::Byte(found) => (*found).into(),
-        Value::Array(_, items) => match items
-            .iter()
-            .map(text_entry)
-            .collect::<Option<Map<String, Json>>>()
-        {
-            Some(object) if !object.is_empty() => Json::Object(object),
-            _ => items.iter().map(value_json).collect::<Vec<_>>().into(),
-        },
-        Value::Tuple(items) => items.iter().map(value_json).collect::<Vec<_>>().into(),
-        Value::Int16(found) => (*found).into(),
-        Value::Uint16(found) => (*found).into(),
-        Value::Int32(found) => (*found).into(),
-        Value::Uint32(found) => (*found).into(),
-        Value::Int64(found) => (*found).into(),
-        Value::Uint64(found) => (*found).into(),
-        Value::Double(found) => (*found).into(),
-        other => other.print(Annotate::Nothing).into(),
-    }
-}
-
-fn text_entry(item: &Value) -> Option<(String, Json)> {
-    let (key, value) = item.as_entry()?;
-    Some((key.as_str()?.to_owned(), value_json(value)))
 }

@@ -70,14 +70,15 @@ fn conflicts_in_etc_are_kept_for_status_and_the_real_ostree_does_not_mind() {
         fs::read_to_string(second.join("usr/etc/a")).unwrap(),
         "new default"
     );
-    let status = Status::read(&fixture.open()).unwrap();
+    let sysroot = fixture.open();
+    let status = Status::read(&sysroot).unwrap();
     let merge = status.deployments[0]
         .merge
         .as_ref()
         .expect("the merge is on record");
     assert_eq!((merge.modified, merge.conflicts.len()), (2, 1));
     assert_eq!(merge.conflicts[0].path, "a");
-    let json = status.rpm_ostree_json();
+    let json = status.rpm_ostree_json(&sysroot);
     assert_eq!(
         json["deployments"][0]["etc-merge"]["conflicts"][0]["path"],
         "a"

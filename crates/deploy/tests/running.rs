@@ -197,7 +197,7 @@ fn a_failure_at_shutdown_is_told_by_status_until_one_succeeds() {
     finalization::boot_complete(&held).expect("it is told once");
     let status = Status::read(&held).unwrap();
     assert_eq!(status.last_failure.as_ref(), Some(&failure), "and kept");
-    assert_eq!(status.rpm_ostree_json()["finalize-failure"], failure);
+    assert_eq!(status.rpm_ostree_json(&held)["finalize-failure"], failure);
     stage(&mut held, commit, Finalization::AtShutdown);
     staged::finalize(&mut held)
         .unwrap()

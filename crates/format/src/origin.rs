@@ -12,6 +12,12 @@ use crate::refname::{NameError, Refspec};
 
 const GROUP: &str = "origin";
 const TRANSIENT: &str = "libostree-transient";
+/// Groups of rpm-ostree.
+const RPM_OSTREE: &str = "rpmostree";
+const PACKAGE_GROUPS: [&str; 2] = ["packages", "modules"];
+const OVERRIDE_GROUPS: [&str; 1] = ["overrides"];
+/// In [`RPM_OSTREE`].
+const INITRAMFS_ETC: &str = "initramfs-etc";
 const SOURCES: [&str; 3] = ["refspec", "baserefspec", "container-image-reference"];
 
 /// The reason why an origin can't be read or changed.
@@ -85,6 +91,17 @@ impl Unlocked {
             Self::Hotfix => "hotfix",
         }
     }
+}
+
+/// What is asked for beyond the tree of a source.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Layers {
+    /// Packages that are layered.
+    pub packages: bool,
+    /// Packages of the tree that are replaced or removed.
+    pub overrides: bool,
+    /// Another initramfs, or files of `/etc` that go along with it.
+    pub initramfs: bool,
 }
 
 /// An origin file.
@@ -278,6 +295,98 @@ impl Origin {
             self.file.string(GROUP, "custom-url")?,
             self.file.string(GROUP, "custom-description")?,
         ))
+    }
+
+    /// Sets or removes the link to and the description of a source that another tool manages.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`] if a text has a line end in it.
+    pub fn set_custom(&mut self, custom: Option<&(String, String)>) -> Result<(), OriginError> {
+        let keys = ["custom-url", "custom-description"];
+        let Some((url, description)) = custom else {
+            self.remove(&keys.map(|key| (GROUP, key)));
+            return Ok(());
+        };
+        for (key, value) in keys.into_iter().zip([url, description]) {
+            self.file.set_string(GROUP, key, value)?;
+        }
+        Ok(())
+    }
+
+    /// Paths of `/etc` that go along with the initramfs.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn initramfs_etc(&self) -> Result<Vec<String>, OriginError> {
+        let list = self.file.string_list(RPM_OSTREE, INITRAMFS_ETC)?;
+        Ok(list.unwrap_or_default())
+    }
+
+    /// Sets which paths of `/etc` go along with the initramfs.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn set_initramfs_etc(&mut self, paths: &[String]) -> Result<(), OriginError> {
+        if !paths.is_empty() {
+            let list = self.file.set_string_list(RPM_OSTREE, INITRAMFS_ETC, paths);
+            return Ok(list?);
+        }
+        self.remove(&[(RPM_OSTREE, INITRAMFS_ETC)]);
+        Ok(())
+    }
+
+    /// Says whether a tree of its own is made on the one that came from the source: with packages, overrides, or a new initramfs.
+    ///
+    /// # Errors
+    /// [`OriginError::KeyFile`].
+    pub fn is_layered(&self) -> Result<bool, OriginError> {
+        let groups = PACKAGE_GROUPS.iter().chain(&OVERRIDE_GROUPS);
+        let regenerates = self.file.boolean(RPM_OSTREE, "regenerate-initramfs")?;
+        Ok(regenerates == Some(true) || groups.into_iter().any(|group| self.file.has_group(group)))
+    }
+
+    /// Drops what was asked for beyond the source, and returns whether there was any. What is not layered any more follows its ref as it is.
+    ///
+    /// # Errors
+    /// [`OriginError`].
+    pub fn drop_layers(&mut self, what: Layers) -> Result<bool, OriginError> {
+        let before = self.file.clone();
+        let groups = |asked: bool, groups: &'static [&'static str]| match asked {
+            true => groups,
+            false => &[],
+        };
+        for group in groups(what.packages, &PACKAGE_GROUPS)
+            .iter()
+            .chain(groups(what.overrides, &OVERRIDE_GROUPS))
+        {
+            self.file.remove_group(group);
+        }
+        if what.initramfs {
+            self.remove(&[
+                (RPM_OSTREE, "regenerate-initramfs"),
+                (RPM_OSTREE, "initramfs-args"),
+                (RPM_OSTREE, INITRAMFS_ETC),
+            ]);
+        }
+        let changed = self.file != before;
+        if changed
+            && !self.is_layered()?
+            && let Some(Source::BaseRefspec(_)) = self.source()?
+            && let Some(refspec) = self.refspec()?
+        {
+            self.set_source(&Source::Refspec(refspec))?;
+        }
+        Ok(changed)
+    }
+
+    /// Removes keys, and groups that have no others.
+    fn remove(&mut self, keys: &[(&str, &str)]) {
+        for (group, key) in keys {
+            self.file.remove_key(group, key);
+            if self.file.keys(group).is_empty() {
+                self.file.remove_group(group);
+            }
+        }
     }
 
     /// Says whether clean-up must leave the deployment.

@@ -46,6 +46,7 @@ static OSTLER: Group = Group {
                 Node::Group(&admin::ADMIN),
                 Node::Group(&etc::GROUP),
                 verb::<host::factory_reset::FactoryReset>(),
+                verb::<host::reset::ResetLayers>(),
                 verb::<host::apply::Apply>(),
             ],
         },
@@ -83,9 +84,15 @@ static RPM_OSTREE: Group = Group {
     name: "rpm-ostree",
     about: "Upgrade, roll back and inspect this host's deployments",
     operands: "COMMAND",
-    sections: &[Section {
-        heading: "Builtin Commands",
-        nodes: host::VERBS,
-    }],
+    sections: &[
+        Section {
+            heading: "Builtin Commands",
+            nodes: host::VERBS,
+        },
+        Section {
+            heading: "Layers",
+            nodes: &[verb::<host::reset::Reset>()],
+        },
+    ],
     without_verb: None,
 };

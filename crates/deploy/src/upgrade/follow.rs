@@ -56,6 +56,7 @@ impl Follow {
                 refspec,
                 commit,
                 keep_old_ref,
+                custom,
             } => {
                 let refspec = with_remote_of(refspec, followed.as_ref());
                 if followed.as_ref() == Some(&refspec) && commit.is_none() {
@@ -74,6 +75,7 @@ impl Follow {
                         origin = Origin::new(&source).map_err(failed)?;
                     }
                 }
+                origin.set_custom(custom.as_ref()).map_err(failed)?;
                 (*commit, old_ref)
             }
         };

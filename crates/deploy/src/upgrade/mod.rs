@@ -4,6 +4,7 @@
 //! is fetched, its time, its size and its kernel are looked at: what would fail later is refused while it costs nothing.
 
 mod before;
+mod conflicts;
 mod fetch;
 mod follow;
 
@@ -22,6 +23,7 @@ use crate::sysroot::SysrootError;
 
 use follow::Follow;
 
+pub use conflicts::{ConflictsError, DEFAULT_ETC, etc_conflicts};
 pub use fetch::{Fetch, FetchError, Want};
 
 /// An upgrade that did not happen; the boot order is the old one.
@@ -120,6 +122,8 @@ pub enum Target {
         commit: Option<CommitId>,
         /// Whether the old ref stays in the repository.
         keep_old_ref: bool,
+        /// Where it is described who manages it, and that in words.
+        custom: Option<(String, String)>,
     },
 }
 

@@ -171,6 +171,7 @@ impl Fixture {
             booted: None,
             run: self.path.join("run"),
             var: self.path.join("running-var"),
+            boot_id: "this boot".to_owned(),
             kernel_command_line: "quiet".to_owned(),
         }
     }

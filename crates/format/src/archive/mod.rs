@@ -1,9 +1,10 @@
-//! Archives of files: tar in all its dialects, and cpio, as streams of entries; and the tar that is written.
+//! Archives of files: tar in all its dialects, and cpio, as streams of entries; and the tar and cpio that are written.
 //!
 //! | module | what it has |
 //! |---|---|
 //! | `tar` | headers, extended headers, sparse maps; [`write_tar_entry`] |
 //! | `cpio` | headers of `newc`, `crc` and `odc` |
+//! | `cpio_write` | [`write_cpio_header`]: `newc`, for the kernel |
 //! | `content` | the bytes of the entry that is being read |
 //!
 //! [`ArchiveReader`] reads a stream once, from start to end, and never holds more of it than one header: names and extended
@@ -13,11 +14,13 @@
 
 mod content;
 mod cpio;
+mod cpio_write;
 mod error;
 mod reader;
 mod source;
 mod tar;
 
+pub use cpio_write::{CpioHeader, cpio_end, cpio_padding, write_cpio_header};
 pub use error::ArchiveError;
 pub use reader::ArchiveReader;
 pub use tar::{TarHeader, TarKind, TarWriteError, tar_end, tar_padding, write_tar_entry};

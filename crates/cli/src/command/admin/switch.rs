@@ -53,6 +53,7 @@ impl Verb for Switch {
                 refspec: wanted(&lock, stateroot.as_ref(), &self.refspec)?,
                 commit: None,
                 keep_old_ref: false,
+                custom: None,
             },
             // What another ref has is neither older nor newer.
             older: Older::Allow,

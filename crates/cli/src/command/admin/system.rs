@@ -1,5 +1,6 @@
 //! The system root that a verb works on.
 
+use anyhow::Context as _;
 use ostler_deploy::deploy::{self, DeployOptions, Deployed};
 use ostler_deploy::etc_merge::{FileAgainstDirectory, MergeReport};
 use ostler_deploy::finalization;
@@ -7,7 +8,7 @@ use ostler_deploy::lock_owner::{self, HeldBy};
 use ostler_deploy::publish::Published;
 use ostler_deploy::staged::{self, Finalization, StagedDeployment};
 use ostler_deploy::upgrade::Finish;
-use ostler_deploy::{Settings, Sysroot, SysrootLock};
+use ostler_deploy::{Deployment, Settings, Sysroot, SysrootLock};
 use ostler_format::{CommitId, StaterootName};
 use ostler_store::transaction::format_size;
 
@@ -19,6 +20,16 @@ use crate::text::date;
 /// Opens the system root to look at it; needs no privilege.
 pub(crate) fn open(option: &SysrootOption) -> anyhow::Result<Sysroot> {
     Ok(Sysroot::open(option.path(), Settings::from_environment())?)
+}
+
+/// Finds the deployment of a stateroot, the booted one's unless one is given, that boots next.
+pub(crate) fn next_of(
+    sysroot: &Sysroot,
+    stateroot: Option<&StaterootName>,
+) -> anyhow::Result<Deployment> {
+    let stateroot = sysroot.stateroot_or_booted(stateroot)?;
+    let next = sysroot.next_of(&stateroot).cloned();
+    next.with_context(|| format!("no deployment for stateroot `{stateroot}`"))
 }
 
 /// Opens the system root to change it, and says for whom it waits.

@@ -173,8 +173,7 @@ fn set_kargs(
     stateroot: &StaterootName,
     step: &ApplyStep,
 ) -> anyhow::Result<()> {
-    let next = lock.next_of(stateroot).cloned();
-    let next = next.with_context(|| format!("no deployment for stateroot `{stateroot}`"))?;
+    let next = system::next_of(lock, Some(stateroot))?;
     let owned = sources::owned_by(&next, sources::HOST_FILE);
     let Some(kargs) = apply::kargs_wish(&next.entry.options, &owned, step)? else {
         return Ok(());

@@ -29,11 +29,14 @@ pub(crate) struct Cleanup {
     /// Delete the deployment to go back to
     #[arg(short, long)]
     pub(crate) rollback: bool,
+    /// Delete the metadata of package repositories that rpm-ostree keeps in /var/cache
+    #[arg(short = 'm', long)]
+    pub(crate) repomd: bool,
     /// Delete deployments that the retention policy in /etc/ostler/host.toml does not hold
     #[arg(long)]
     pub(crate) expired: bool,
     /// Show what holds each deployment, kernel and commit, and how much room they take; delete nothing
-    #[arg(long, conflicts_with_all = ["base", "pending", "rollback", "expired"])]
+    #[arg(long, conflicts_with_all = ["base", "pending", "rollback", "repomd", "expired"])]
     pub(crate) explain: bool,
     /// Print the explanation as JSON
     #[arg(long, requires = "explain")]
@@ -58,9 +61,9 @@ impl Verb for Cleanup {
         if self.explain {
             return explain(context, &self);
         }
-        if !(self.base || self.pending || self.rollback || self.expired) {
+        if !(self.base || self.pending || self.rollback || self.repomd || self.expired) {
             return Err(usage(
-                "at least one of --base, --pending, --rollback, --expired and --explain is needed",
+                "at least one of --base, --pending, --rollback, --repomd, --expired and --explain is needed",
             ));
         }
         let stateroot = system::stateroot(self.stateroot.as_deref())?;
@@ -76,6 +79,10 @@ impl Verb for Cleanup {
         if self.expired {
             let stateroot = lock.stateroot_or_booted(stateroot.as_ref())?;
             tell(context, &order::expire(&mut lock, &stateroot)?)?;
+        }
+        if self.repomd {
+            let stateroot = lock.stateroot_or_booted(stateroot.as_ref())?;
+            cleanup::package_metadata(&lock, &stateroot)?;
         }
         if self.base {
             system::tell_freed(context, cleanup::full(&lock)?.bytes_freed)?;

@@ -6,7 +6,8 @@ use ostler_format::CommitId;
 
 use super::change::{self, Change};
 use super::options::HostOptions;
-use super::{history, preview};
+use super::preview::{self, Detail};
+use super::revision;
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -19,7 +20,7 @@ pub(crate) struct Deploy {
     pub(crate) host: HostOptions,
     #[command(flatten)]
     pub(crate) link: LinkOptions,
-    /// Look what would change, change nothing
+    /// Look what would be deployed and which conflicts /etc would have, change nothing
     #[arg(long)]
     pub(crate) preview: bool,
     /// Use what is downloaded
@@ -58,7 +59,7 @@ impl Verb for Deploy {
         let steps = change::steps(self.cache_only, self.download_only);
         let target = Target::Commit(self.commit(context, steps)?);
         if self.preview {
-            return preview::print(context, &self.host, &target);
+            return preview::print(context, &self.host, &target, Detail::Conflicts);
         }
         let change = Change {
             target,
@@ -95,6 +96,6 @@ impl Deploy {
         let followed = origin
             .refspec()?
             .context("the current deployment follows no ref")?;
-        history::find(context, sysroot.repo(), &followed, &self.revision, steps)
+        revision::find(context, sysroot.repo(), &followed, &self.revision, steps)
     }
 }

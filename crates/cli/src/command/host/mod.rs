@@ -11,11 +11,14 @@ pub(crate) mod factory_reset;
 pub(crate) mod fetch;
 pub(crate) mod finalize_deployment;
 pub(crate) mod history;
+pub(crate) mod initramfs_etc;
 pub(crate) mod kargs;
 pub(crate) mod options;
 pub(crate) mod preview;
 pub(crate) mod rebase;
 pub(crate) mod reboot;
+pub(crate) mod reset;
+pub(crate) mod revision;
 pub(crate) mod rollback;
 pub(crate) mod status;
 pub(crate) mod status_text;
@@ -32,8 +35,10 @@ pub(crate) const VERBS: &[Node] = &[
     verb::<deploy::Deploy>(),
     verb::<rollback::Rollback>(),
     verb::<kargs::Kargs>(),
+    verb::<initramfs_etc::InitramfsEtc>(),
     verb::<usroverlay::UsrOverlay>(),
     verb::<finalize_deployment::FinalizeDeployment>(),
     verb::<cleanup::Cleanup>(),
+    verb::<history::History>(),
     verb::<cancel::Cancel>(),
 ];

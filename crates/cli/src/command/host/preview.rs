@@ -1,8 +1,10 @@
 //! What an upgrade would bring, without making it.
 
 use anyhow::Context as _;
-use ostler_deploy::upgrade::{Fetch as _, FetchError, Target};
+use ostler_deploy::upgrade::{self, ConflictsError, Fetch as _, FetchError, Target};
+use ostler_deploy::{Deployment, Sysroot};
 use ostler_format::{CommitId, ObjectKind, ObjectName};
+use ostler_store::Repo;
 
 use super::fetch::Puller;
 use super::options::HostOptions;
@@ -11,11 +13,21 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::text::date;
 
+/// How much is told of what would be deployed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Which commit.
+    Commit,
+    /// What the merge of `/etc` would find, too; its default configuration is fetched for that.
+    Conflicts,
+}
+
 /// Prints the commit that would be deployed; 77 is the exit code where there is nothing newer.
 pub(crate) fn print(
     context: &Context,
     host: &HostOptions,
     target: &Target,
+    detail: Detail,
 ) -> anyhow::Result<Exit> {
     let sysroot = system::open(&host.sysroot)?;
     let stateroot = system::stateroot(host.stateroot.as_deref())?;
@@ -54,6 +66,22 @@ pub(crate) fn print(
     {
         puller.fetch_commit(repo, remote, commit).map_err(failed)?;
     }
+    tell_commit(context, repo, commit)?;
+    if detail == Detail::Conflicts {
+        if let Some(remote) = &followed.remote
+            && repo.is_partial(commit)?
+        {
+            let paths = [upgrade::DEFAULT_ETC.to_owned()];
+            puller
+                .fetch_paths(repo, remote, commit, &paths)
+                .map_err(failed)?;
+        }
+        tell_conflicts(context, &sysroot, current, commit)?;
+    }
+    Ok(Exit::Done)
+}
+
+fn tell_commit(context: &Context, repo: &Repo, commit: CommitId) -> anyhow::Result<()> {
     let found = repo.read_commit(commit)?;
     context.printer.line("AvailableUpdate:")?;
     let time = date::utc(found.timestamp).unwrap_or_default();
@@ -68,5 +96,36 @@ pub(crate) fn print(
     context
         .printer
         .line(format_args!("         Commit: {commit}"))?;
-    Ok(Exit::Done)
+    Ok(())
+}
+
+/// Tells the conflicts that the merge of `/etc` would meet as it is now.
+fn tell_conflicts(
+    context: &Context,
+    sysroot: &Sysroot,
+    current: &Deployment,
+    commit: CommitId,
+) -> anyhow::Result<()> {
+    let plan = match upgrade::etc_conflicts(sysroot, current, commit) {
+        Err(ConflictsError::Merge(refused)) => {
+            context
+                .printer
+                .line(format_args!("     EtcRefused: {refused}"))?;
+            return Ok(());
+        }
+        plan => plan?,
+    };
+    let Some(plan) = plan else { return Ok(()) };
+    let report = &plan.report;
+    let (modified, removed, added) = (report.modified, report.removed, report.added);
+    let conflicts = report.conflicts.len();
+    context.printer.line(format_args!(
+        "     EtcChanges: {modified} modified, {removed} removed, {added} added, {conflicts} in conflict"
+    ))?;
+    for conflict in &report.conflicts {
+        context
+            .printer
+            .line(format_args!("                 {conflict}"))?;
+    }
+    Ok(())
 }

@@ -3,8 +3,8 @@
 use ostler_deploy::upgrade::{Older, Target};
 
 use super::change::{self, Change};
-use super::history;
 use super::options::HostOptions;
+use super::revision;
 use crate::command::admin::{switch, system};
 use crate::context::Context;
 use crate::exit::Exit;
@@ -35,6 +35,12 @@ pub(crate) struct Rebase {
     /// Refuse a commit older than the deployed one
     #[arg(long)]
     pub(crate) disallow_downgrade: bool,
+    /// Say in words who manages what is followed, for `status`
+    #[arg(long, value_name = "TEXT", requires = "custom_origin_url")]
+    pub(crate) custom_origin_description: Option<String>,
+    /// Say where that is described
+    #[arg(long, value_name = "URL", requires = "custom_origin_description")]
+    pub(crate) custom_origin_url: Option<String>,
     /// `REMOTE:REF`, `REF` or `REMOTE:`
     #[arg(value_name = "REFSPEC", required_unless_present_any = ["branch", "remote"])]
     pub(crate) refspec: Option<String>,
@@ -68,7 +74,7 @@ impl Verb for Rebase {
         let refspec = switch::wanted(&sysroot, stateroot.as_ref(), &text)?;
         let steps = change::steps(self.cache_only, self.download_only);
         let commit = match &self.revision {
-            Some(revision) => Some(history::find(
+            Some(revision) => Some(revision::find(
                 context,
                 sysroot.repo(),
                 &refspec,
@@ -82,6 +88,10 @@ impl Verb for Rebase {
                 refspec,
                 commit,
                 keep_old_ref: self.skip_purge,
+                custom: self
+                    .custom_origin_url
+                    .clone()
+                    .zip(self.custom_origin_description.clone()),
             },
             steps,
             older: if self.disallow_downgrade {

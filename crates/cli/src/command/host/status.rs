@@ -1,8 +1,10 @@
 //! `status`: what runs, what comes next and what to go back to.
 
 use anyhow::Context as _;
+use ostler_deploy::Sysroot;
 use ostler_deploy::lock_owner::{self, HeldBy};
-use ostler_deploy::status::Status as Deployments;
+use ostler_deploy::status::{Judge, Status as Deployments};
+use ostler_deploy::update_policy::UpdatePolicy;
 use serde_json::Value;
 
 use super::status_text;
@@ -62,18 +64,22 @@ impl Verb for Status {
         // Without the right to look at the lock, nothing is known of who holds it.
         let held = lock_owner::held_by(self.sysroot.path()).unwrap_or_default();
         if let Some(path) = &self.jsonpath {
-            let json = as_json(&deployments, &held);
+            let json = as_json(&sysroot, &deployments, &held);
             let found =
                 json_path(&json, path).with_context(|| format!("nothing is at `{path}`"))?;
             context
                 .printer
                 .line(serde_json::to_string_pretty(&found)?)?;
         } else if self.json {
-            context
-                .printer
-                .line(serde_json::to_string_pretty(&as_json(&deployments, &held))?)?;
+            context.printer.line(serde_json::to_string_pretty(&as_json(
+                &sysroot,
+                &deployments,
+                &held,
+            ))?)?;
         } else {
-            status_text::print(context, &deployments, &held)?;
+            deployments.judge_signatures(&sysroot, Judge::Describe)?;
+            let policy = update_policy(&sysroot)?;
+            status_text::print(context, &deployments, &held, policy)?;
         }
         match self.pending_exit_77 && pending {
             true => Ok(Exit::NothingToDo),
@@ -82,9 +88,17 @@ impl Verb for Status {
     }
 }
 
+/// What a timer may do on the running system, if a file says it.
+fn update_policy(sysroot: &Sysroot) -> anyhow::Result<Option<UpdatePolicy>> {
+    match sysroot.booted() {
+        Some(booted) => Ok(UpdatePolicy::read(sysroot, &booted.id.stateroot)?),
+        None => Ok(None),
+    }
+}
+
 /// The deployments, and as `transaction` who changes them: the command, its number, and since when.
-fn as_json(deployments: &Deployments, held: &[HeldBy]) -> Value {
-    let mut json = deployments.rpm_ostree_json();
+fn as_json(sysroot: &Sysroot, deployments: &Deployments, held: &[HeldBy]) -> Value {
+    let mut json = deployments.rpm_ostree_json(sysroot);
     if let Some(held) = held.first() {
         let owner = held.owner.as_ref();
         let what = owner.map_or(&held.holder.name, |owner| &owner.what);

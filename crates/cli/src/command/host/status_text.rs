@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use ostler_deploy::lock_owner::HeldBy;
 use ostler_deploy::status::{DeploymentStatus, Status};
+use ostler_deploy::update_policy::UpdatePolicy;
 use ostler_format::origin::Unlocked;
 
 use crate::command::admin::system;
@@ -13,9 +14,22 @@ use crate::text::date;
 const NAME_WIDTH: usize = 24;
 
 /// Prints the deployments, what boots next first.
-pub(crate) fn print(context: &Context, status: &Status, held: &[HeldBy]) -> anyhow::Result<()> {
+pub(crate) fn print(
+    context: &Context,
+    status: &Status,
+    held: &[HeldBy],
+    policy: Option<UpdatePolicy>,
+) -> anyhow::Result<()> {
     let state = if held.is_empty() { "idle" } else { "busy" };
     context.printer.line(format_args!("State: {state}"))?;
+    if let Some(policy) = policy {
+        let policy = match policy {
+            UpdatePolicy::None => "disabled",
+            policy => policy.as_str(),
+        };
+        let line = format_args!("AutomaticUpdates: {policy}");
+        context.printer.line(line)?;
+    }
     for held in held {
         let shown = system::shown_holder(held);
         context.printer.line(format_args!("Transaction: {shown}"))?;
@@ -71,7 +85,10 @@ fn print_one(
         "{bullet} {}{roles}",
         printer.paint(Style::new().bold(), origin)
     ))?;
-    for (name, value) in fields(status, show_stateroot) {
+    let verbose = printer.is_verbose();
+    let mut fields = fields(status, show_stateroot || verbose);
+    extras(&mut fields, status, verbose)?;
+    for (name, value) in fields {
         printer.line(format_args!("{name:>NAME_WIDTH$}: {value}"))?;
     }
     let merge = status.merge.iter();
@@ -101,7 +118,43 @@ fn roles(status: &DeploymentStatus) -> impl Iterator<Item = &'static str> {
     .filter_map(|(is, role)| is.then_some(role))
 }
 
-fn fields(status: &DeploymentStatus, show_stateroot: bool) -> Vec<(&'static str, String)> {
+type Fields = Vec<(&'static str, String)>;
+
+/// Adds what was asked for beyond the tree, and the details.
+fn extras(fields: &mut Fields, status: &DeploymentStatus, verbose: bool) -> anyhow::Result<()> {
+    let deployment = &status.deployment;
+    if let Some(origin) = &deployment.origin {
+        let requested = |group, key| origin.key_file().string_list(group, key);
+        for (name, group, key) in [
+            ("LayeredPackages", "packages", "requested"),
+            ("LocalPackages", "packages", "requested-local"),
+            ("RemovedBasePackages", "overrides", "remove"),
+            ("LocalOverrides", "overrides", "replace-local"),
+        ] {
+            let list = requested(group, key)?.unwrap_or_default();
+            if !list.is_empty() {
+                fields.push((name, list.join(" ")));
+            }
+        }
+        let etc = origin.initramfs_etc()?;
+        if !etc.is_empty() {
+            fields.push(("InitramfsEtc", etc.join(" ")));
+        }
+        if let (Some(url), description) = origin.custom()? {
+            let text = [url, description.unwrap_or_default()].join(" ");
+            fields.push(("CustomOrigin", text.trim_end().to_owned()));
+        }
+    }
+    if verbose {
+        fields.push(("KernelArguments", deployment.chosen_kargs().to_string()));
+        for line in &status.signatures {
+            fields.push(("GPGSignature", line.clone()));
+        }
+    }
+    Ok(())
+}
+
+fn fields(status: &DeploymentStatus, show_stateroot: bool) -> Fields {
     let deployment = &status.deployment;
     let commit = status.commit.as_ref();
     let time = commit.and_then(|commit| date::utc(commit.timestamp));

@@ -1,10 +1,12 @@
 //! `upgrade`: the newest commit of the origin becomes the next boot.
 
+use ostler_deploy::update_policy::UpdatePolicy;
 use ostler_deploy::upgrade::{Older, Target};
 
 use super::change::{self, Change};
 use super::options::HostOptions;
-use super::preview;
+use super::preview::{self, Detail};
+use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, LinkOptions, Verb};
@@ -19,7 +21,7 @@ pub(crate) struct Upgrade {
     /// Look whether there is something newer, change nothing (exit code 77 if there is not)
     #[arg(long)]
     pub(crate) check: bool,
-    /// As --check, and fetch what is needed to tell what changes
+    /// As --check, and tell which conflicts /etc would have as it is now
     #[arg(long)]
     pub(crate) preview: bool,
     /// Use what is downloaded
@@ -31,6 +33,9 @@ pub(crate) struct Upgrade {
     /// Allow a commit older than the deployed one
     #[arg(long)]
     pub(crate) allow_downgrade: bool,
+    /// Do what AutomaticUpdatePolicy in /etc/rpm-ostreed.conf says, for timers: nothing, check, stage or apply
+    #[arg(long, conflicts_with_all = ["check", "preview", "cache_only", "download_only"])]
+    pub(crate) trigger_automatic_update_policy: bool,
     /// Exit with 77 if there is nothing newer
     #[arg(long)]
     pub(crate) unchanged_exit_77: bool,
@@ -46,6 +51,10 @@ impl Verb for Upgrade {
             says: "look whether there is something newer",
         },
         Example {
+            call: "upgrade --preview",
+            says: "look which files of /etc both sides have changed, before anything is deployed",
+        },
+        Example {
             call: "upgrade --reboot",
             says: "upgrade and start it",
         },
@@ -55,9 +64,22 @@ impl Verb for Upgrade {
         context.printer.set_quiet(self.host.quiet);
         context.use_link(&self.link);
         context.show_progress(&self.host.progress)?;
-        if self.check || self.preview {
-            return preview::print(context, &self.host, &Target::Newest);
+        if self.trigger_automatic_update_policy {
+            return self.trigger(context);
         }
+        if self.check || self.preview {
+            let detail = match self.preview {
+                true => Detail::Conflicts,
+                false => Detail::Commit,
+            };
+            return preview::print(context, &self.host, &Target::Newest, detail);
+        }
+        self.upgrade(context, &self.host)
+    }
+}
+
+impl Upgrade {
+    fn upgrade(&self, context: &Context, host: &HostOptions) -> anyhow::Result<Exit> {
         let change = Change {
             target: Target::Newest,
             steps: change::steps(self.cache_only, self.download_only),
@@ -68,6 +90,30 @@ impl Verb for Upgrade {
             },
             unchanged_exit_77: self.unchanged_exit_77,
         };
-        change::run(context, &self.host, change)
+        change::run(context, host, change)
+    }
+
+    /// Does what the policy allows; that there is nothing newer is no failure of a timer's.
+    fn trigger(&self, context: &Context) -> anyhow::Result<Exit> {
+        let policy = {
+            let sysroot = system::open(&self.host.sysroot)?;
+            let stateroot = system::stateroot(self.host.stateroot.as_deref())?;
+            let stateroot = sysroot.stateroot_or_booted(stateroot.as_ref())?;
+            UpdatePolicy::read(&sysroot, &stateroot)?.unwrap_or(UpdatePolicy::None)
+        };
+        let mut host = self.host.clone();
+        match policy {
+            UpdatePolicy::None => {
+                context.printer.line("Automatic updates are disabled.")?;
+                return Ok(Exit::Done);
+            }
+            UpdatePolicy::Check => {
+                preview::print(context, &host, &Target::Newest, Detail::Commit)?;
+                return Ok(Exit::Done);
+            }
+            UpdatePolicy::Stage => {}
+            UpdatePolicy::Apply => host.reboot = true,
+        }
+        self.upgrade(context, &host)
     }
 }

@@ -46,6 +46,8 @@ pub struct Verdict {
     pub judged: Seconds,
     /// The key's algorithm.
     pub algorithm: &'static str,
+    /// The algorithm that the signature was made over, as `SHA256`.
+    pub hash: String,
     /// The certificate's user: name.
     pub user_name: String,
     /// The certificate's user: mail address.

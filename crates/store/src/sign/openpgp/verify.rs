@@ -128,6 +128,7 @@ impl Judge<'_> {
             primary_expires: None,
             judged: seconds(self.now),
             algorithm: algorithm_name(signature.pk_algo()),
+            hash: signature.hash_algo().to_string(),
             user_name: String::new(),
             user_email: String::new(),
         };
