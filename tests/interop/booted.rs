@@ -53,7 +53,7 @@ other() { chroot $root /tmp/other "$@"; }
 const NAMESPACES: [&str; 4] = ["--mount", "--pid", "--fork", "--mount-proc"];
 
 /// Runs `steps` in a system that was booted from a deployment, and returns what they print to descriptor 3; `None` without privilege.
-fn booted(other: &Program, steps: &str) -> Option<String> {
+pub(crate) fn booted(other: &Program, steps: &str) -> Option<String> {
     let allowed = Command::new("unshare")
         .args(NAMESPACES)
         .arg("true")

@@ -284,8 +284,8 @@ pub fn read_facts(
     };
     Ok(Facts {
         remotes: remotes.iter().map(remote).collect(),
-        follows: followed(current)?,
-        next_follows: followed(next)?,
+        follows: current.followed()?,
+        next_follows: next.followed()?,
         kargs: next.entry.options.clone(),
         owned: sources::owned_by(next, HOST_FILE),
         wanted_by_others: wanted_by_others(sysroot, next)?,
@@ -302,13 +302,6 @@ fn wanted_by_others(sysroot: &Sysroot, next: &Deployment) -> Result<KernelArgs, 
         wanted.append(&kargs.to_string());
     }
     Ok(wanted)
-}
-
-fn followed(deployment: &Deployment) -> Result<Option<Refspec>, OriginError> {
-    match &deployment.origin {
-        Some(origin) => origin.refspec(),
-        None => Ok(None),
-    }
 }
 
 /// Does every step but [`ApplyStep::Kargs`], which takes a new deployment and is the caller's; `text` is the file.

@@ -1,7 +1,7 @@
 //! One deployment, as it is found on disk.
 
 use ostler_format::origin::{OriginError, Source, Unlocked};
-use ostler_format::{BootEntry, Checksum, KernelArgs, Origin};
+use ostler_format::{BootEntry, Checksum, KernelArgs, Origin, Refspec};
 
 use crate::layout::{self, DeploymentId};
 
@@ -69,6 +69,17 @@ impl Deployment {
             .filter(|(key, _)| key.starts_with("x-"))
             .cloned()
             .collect()
+    }
+
+    /// Returns the ref that upgrades of it follow.
+    ///
+    /// # Errors
+    /// [`OriginError`] if the origin holds something else under that key.
+    pub fn followed(&self) -> Result<Option<Refspec>, OriginError> {
+        match &self.origin {
+            Some(origin) => origin.refspec(),
+            None => Ok(None),
+        }
     }
 
     /// Returns the refspec that its origin follows, as text.

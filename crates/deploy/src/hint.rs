@@ -44,6 +44,7 @@ fn plan(error: &PlanError) -> Option<String> {
             "`ostler status` lists the deployments".to_owned()
         }
         PlanError::Booted { .. } => "boot another deployment first".to_owned(),
+        PlanError::Only { .. } => "deploy another one first".to_owned(),
         PlanError::Pinned { index } => format!("unpin it with `ostler admin pin --unpin {index}`"),
         PlanError::AlreadyDefault { .. } | PlanError::Staged { .. } | PlanError::Empty => {
             return None;

@@ -82,11 +82,15 @@ impl Host {
     /// # Errors
     /// [`HostError`] if it is there and can't be read.
     pub fn staged(&self) -> Result<Option<Value>, HostError> {
-        let Some(bytes) = read_optional(&self.run, layout::RUN_STAGED)? else {
+        self.dictionary(layout::RUN_STAGED)
+    }
+
+    /// Reads a file below `/run` that is an `a{sv}`; `None` if there is none.
+    pub(crate) fn dictionary(&self, path: &str) -> Result<Option<Value>, HostError> {
+        let Some(bytes) = read_optional(&self.run, path)? else {
             return Ok(None);
         };
-        let value = Value::parse(&vardict(), &bytes)
-            .map_err(|e| damaged(&self.run, layout::RUN_STAGED, &e))?;
+        let value = Value::parse(&vardict(), &bytes).map_err(|e| damaged(&self.run, path, &e))?;
         Ok(Some(value))
     }
 

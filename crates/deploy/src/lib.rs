@@ -5,7 +5,7 @@
 //! | [`layout`], [`settings`] | every path name; switches of the environment |
 //! | [`sysroot`], [`deployment`], [`host`] | a system root as it is, read without privilege; the running system |
 //! | [`lock`], [`lock_owner`] | the right to change a system root, and who has it |
-//! | [`host_file`], [`update_policy`] | what a person wants of the host, in one file; what a timer may do |
+//! | [`host_file`], [`update_policy`], [`update_driver`] | what a person wants of the host, in one file; what a timer may do; which program drives updates |
 //! | [`plan`], [`retention`] | the next boot order, as a pure function |
 //! | [`preflight`] | what is checked before anything is written |
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
@@ -58,6 +58,7 @@ pub mod stateroot;
 pub mod status;
 pub mod sysroot;
 pub mod unlock;
+pub mod update_driver;
 pub mod update_policy;
 pub mod upgrade;
 

@@ -98,6 +98,8 @@ impl Retention {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plan::{self, Next, Position, Retain, Slot, Wish};
+    use proptest::prelude::*;
 
     fn candidates(text: &str) -> Vec<Candidate> {
         let one = |word: &str| {
@@ -147,5 +149,88 @@ mod tests {
             "v-v--"
         );
         assert_eq!(held(policy, "a/2/99 b/2/98", Some(("a", Some("2")))), "-v");
+    }
+
+    fn any_policy() -> impl Strategy<Value = Retention> {
+        (
+            prop::option::of(1usize..5),
+            prop::bool::ANY,
+            prop::option::of(0u64..50),
+        )
+            .prop_map(|(keep, newest_of_each_version, max_age_days)| Retention {
+                keep,
+                newest_of_each_version,
+                max_age_days,
+            })
+    }
+
+    /// Deployments with what a policy looks at, of which one may run and some are pinned.
+    fn any_host() -> impl Strategy<Value = (Vec<Candidate>, Vec<Slot>)> {
+        let one = (
+            prop::sample::select(vec!["a", "b"]),
+            prop::option::of(0u8..3),
+            prop::option::of(0u64..100),
+            prop::bool::weighted(0.2),
+        );
+        let all = prop::collection::vec(one, 1..8);
+        (all, prop::option::of(0usize..8)).prop_map(|(all, booted)| {
+            let candidate =
+                |(stateroot, version, day, _): &(&str, Option<u8>, Option<u64>, bool)| Candidate {
+                    stateroot: (*stateroot).to_owned(),
+                    version: version.map(|version| version.to_string()),
+                    timestamp: day.map(|day| day * DAY_SECONDS),
+                };
+            let slot = |(index, (stateroot, _, _, pinned)): (usize, &(&str, _, _, bool))| Slot {
+                stateroot: (*stateroot).to_owned(),
+                booted: booted == Some(index),
+                pinned: *pinned,
+                staged: false,
+                held: false,
+            };
+            let slots = all.iter().enumerate().map(slot).collect();
+            (all.iter().map(candidate).collect(), slots)
+        })
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { cases: 2000, failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn under_every_policy_what_runs_what_is_pinned_and_what_boots_stays(
+            policy in any_policy(),
+            (candidates, mut slots) in any_host(),
+            adds in prop::bool::ANY,
+        ) {
+            let coming = adds.then_some(("a", Some("0")));
+            let now = 100 * DAY_SECONDS;
+            let held = policy.holds(&candidates, coming, now);
+            for ((slot, held), candidate) in slots.iter_mut().zip(&held).zip(&candidates) {
+                slot.held = held.is_some() && slot.stateroot == "a";
+                let age = candidate.timestamp.map(|then| (now - then) / DAY_SECONDS);
+                let expired = policy.max_age_days.zip(age).is_some_and(|(days, age)| age > days);
+                prop_assert!(held.is_none() || !expired, "what is too old is held by nothing");
+            }
+            if let (Some(keep), None) = (policy.keep, policy.max_age_days) {
+                let own = slots.iter().zip(&held).filter(|(slot, _)| slot.stateroot == "a");
+                let newest = own.take(keep - usize::from(adds)).all(|(_, held)| *held == Some(Held::Count));
+                prop_assert!(newest, "as many are held as should be kept");
+            }
+            let merge = plan::merge_source(&slots, "a");
+            let wish = match adds {
+                true => Wish::Add {
+                    stateroot: "a".to_owned(),
+                    merge,
+                    retain: Retain::default(),
+                    position: Position::Default,
+                },
+                false => Wish::Expire { stateroot: "a".to_owned() },
+            };
+            let order = plan::plan(&slots, &wish).expect("nothing is asked to go by its index");
+            prop_assert!(!order.is_empty(), "something boots");
+            for (index, slot) in slots.iter().enumerate() {
+                let stays = slot.booted || slot.pinned || slot.held || slot.stateroot != "a" || (adds && merge == Some(index));
+                prop_assert!(!stays || order.contains(&Next::Keep(index)), "{} was dropped", index);
+            }
+        }
     }
 }

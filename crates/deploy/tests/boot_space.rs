@@ -196,7 +196,10 @@ impl Fetch for CountingFetch {
 
     fn fetch(&mut self, repo: &Repo, want: &Want<'_>) -> Result<(), FetchError> {
         self.whole += 1;
-        let targets = vec![PullTarget::RefAt(want.reference.clone(), want.commit)];
+        let targets = vec![PullTarget::RefAt(
+            want.reference.unwrap().clone(),
+            want.commit,
+        )];
         self.pull(
             repo,
             &PullOptions {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use common::Fixture;
 use ostler_deploy::deploy::{DeployError, DeployOptions, Deployed, deploy};
 use ostler_deploy::kargs::KargsWish;
-use ostler_deploy::plan::Wish;
+use ostler_deploy::plan::{IfOnly, Wish};
 use ostler_deploy::preflight::PreflightError;
 use ostler_deploy::status::Status;
 use ostler_deploy::{Settings, SysrootLock, cleanup, order};
@@ -203,7 +203,14 @@ fn overlay_initrds_follow_the_initramfs_and_go_with_their_deployment() {
     );
     deploy_newest(&fixture);
     let mut lock = fixture.lock();
-    order::change(&mut lock, &Wish::Remove(1)).unwrap();
+    order::change(
+        &mut lock,
+        &Wish::Remove {
+            index: 1,
+            only: IfOnly::Remove,
+        },
+    )
+    .unwrap();
     assert!(!installed.exists());
 }
 
@@ -241,7 +248,14 @@ fn whiteouts_become_devices_and_sealed_roots_are_removed_again() {
         "the root is sealed"
     );
     fs::write(root.join("etc/new"), "").unwrap();
-    order::change(&mut held, &Wish::Remove(0)).unwrap();
+    order::change(
+        &mut held,
+        &Wish::Remove {
+            index: 0,
+            only: IfOnly::Remove,
+        },
+    )
+    .unwrap();
     assert!(!root.exists());
 }
 

@@ -5,7 +5,7 @@
 mod common;
 
 use common::Fixture;
-use ostler_deploy::plan::{Next, Wish, plan};
+use ostler_deploy::plan::{IfOnly, Next, Wish, plan};
 use ostler_deploy::publish::{Published, publish};
 use ostler_deploy::{Deployment, SysrootLock, cleanup};
 
@@ -124,7 +124,13 @@ fn what_ostler_publishes_is_what_ostree_publishes() {
         let mut lock =
             SysrootLock::acquire_on(fixture.sysroot(), settings, fixture.host(), &mut |_| ())
                 .unwrap();
-        publish_wish(&mut lock, &Wish::Remove(1));
+        publish_wish(
+            &mut lock,
+            &Wish::Remove {
+                index: 1,
+                only: IfOnly::Remove,
+            },
+        );
         cleanup::leftovers(&lock).unwrap();
     });
     // Commits differ by their times, and with them the links' targets.

@@ -11,7 +11,7 @@ use ostler_deploy::deploy::{DeployOptions, deploy};
 use ostler_deploy::finalization::{self, FinalizationError, IfUnlocked};
 use ostler_deploy::host::Booted;
 use ostler_deploy::order::{self, OrderError};
-use ostler_deploy::plan::{PlanError, Wish};
+use ostler_deploy::plan::{IfOnly, PlanError, Wish};
 use ostler_deploy::staged::{self, Finalization, StageError, StagedDeployment};
 use ostler_deploy::status::Status;
 use ostler_deploy::sysroot::SysrootError;
@@ -65,7 +65,13 @@ fn the_running_deployment_is_known_by_its_inode_and_never_dropped() {
         lock.booted().map(|booted| booted.id.clone()),
         Some(lock.deployments[0].id.clone())
     );
-    let refused = order::change(&mut lock, &Wish::Remove(0));
+    let refused = order::change(
+        &mut lock,
+        &Wish::Remove {
+            index: 0,
+            only: IfOnly::Remove,
+        },
+    );
     assert!(
         matches!(
             refused,

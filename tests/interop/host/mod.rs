@@ -2,8 +2,10 @@
 
 mod arguments;
 mod layers;
+mod running;
 mod told;
 mod updates;
+mod versions;
 
 use std::fs;
 use std::path::PathBuf;

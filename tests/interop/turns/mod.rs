@@ -49,8 +49,8 @@ fn choose(dice: &mut Dice, model: &Model) -> Step {
         2..=4 => Step::Upgrade(stateroot),
         5 | 6 => Step::Switch(stateroot, branch),
         7 => Step::Undeploy(count + 1),
-        // Ostler keeps what is pinned, ostree does not.
-        8 | 9 if !model.deployments[index].pinned => Step::Undeploy(index),
+        // Ostler keeps what is pinned and the only one, ostree does not.
+        8 | 9 if !model.deployments[index].pinned && count > 1 => Step::Undeploy(index),
         10 if index > 0 => Step::SetDefault(index),
         11 => Step::Pin(index),
         12 => Step::Unpin(index),

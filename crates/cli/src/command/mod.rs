@@ -93,6 +93,25 @@ static RPM_OSTREE: Group = Group {
             heading: "Layers",
             nodes: &[verb::<host::reset::Reset>()],
         },
+        Section {
+            heading: "As Older Scripts Call Them",
+            nodes: &[verb::<host::reload::Reload>(), Node::Group(&EXPERIMENTAL)],
+        },
     ],
+    without_verb: None,
+};
+
+/// Verbs that were experiments in rpm-ostree once.
+static EXPERIMENTAL: Group = Group {
+    name: "ex",
+    about: "Verbs that are also there without `ex`",
+    operands: "COMMAND",
+    sections: &[Section {
+        heading: "Commands",
+        nodes: &[
+            verb::<host::history::History>(),
+            verb::<host::initramfs_etc::InitramfsEtc>(),
+        ],
+    }],
     without_verb: None,
 };

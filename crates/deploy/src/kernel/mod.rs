@@ -181,7 +181,7 @@ pub fn directory_size(dir: &Dir, block_bytes: u64, depth: usize) -> Result<u64, 
     Ok(total)
 }
 
-fn rounded(bytes: u64, block_bytes: u64) -> u64 {
+pub(crate) fn rounded(bytes: u64, block_bytes: u64) -> u64 {
     bytes
         .checked_next_multiple_of(block_bytes.max(1))
         .unwrap_or(u64::MAX)

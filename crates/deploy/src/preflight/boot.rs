@@ -1,12 +1,12 @@
 //! Room for kernels in `/boot`.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use ostler_format::Checksum;
-use ostler_fs::{Dir, FsError};
+use ostler_fs::{Dir, FsError, Trusted};
 
 use crate::deployment::Deployment;
-use crate::kernel::{Kernel, KernelError, directory_size};
+use crate::kernel::{Kernel, KernelError, directory_size, rounded};
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 
@@ -73,6 +73,8 @@ pub(super) struct NewKernel {
     pub(super) bootcsum: Checksum,
     /// What its files take.
     pub(super) bytes: u64,
+    /// Initrds that its deployment adds to its own.
+    pub(super) overlays: Vec<Checksum>,
 }
 
 /// Whether `/boot` is on the file system of the deployments, so that its files are links to theirs.
@@ -137,7 +139,12 @@ pub(super) fn room(
     } else {
         outgoing
     };
-    let needed_bytes = needed.values().sum();
+    let overlays = order
+        .iter()
+        .flat_map(|deployment| &deployment.overlay_initrds);
+    let overlays = overlays.chain(new.iter().flat_map(|new| &new.overlays));
+    let overlays = missing_overlays(lock, boot, overlays, space.block_bytes)?;
+    let needed_bytes = needed.values().sum::<u64>().saturating_add(overlays);
     decide(needed_bytes, space.free_bytes, droppable).ok_or_else(|| BootSpaceError::Full {
         free_bytes: space.free_bytes,
         needed_bytes: needed_bytes + MARGIN_BYTES,
@@ -157,6 +164,32 @@ fn decide(needed_bytes: u64, free_bytes: u64, droppable_bytes: u64) -> Option<Ro
     } else {
         None
     }
+}
+
+/// What initrds take that wait in `/run` for their place in `/boot`; each counts once.
+fn missing_overlays<'a>(
+    lock: &SysrootLock,
+    boot: &Dir,
+    overlays: impl Iterator<Item = &'a Checksum>,
+    block_bytes: u64,
+) -> Result<u64, FsError> {
+    let overlays: HashSet<&Checksum> = overlays.collect();
+    let mut total = 0_u64;
+    for checksum in overlays {
+        let installed = format!("{}/{checksum}.img", layout::BOOT_OVERLAYS);
+        if boot.exists(Trusted(installed))? {
+            continue;
+        }
+        let run = Dir::open_ambient_optional(lock.host.run.join(layout::RUN_STAGED_INITRDS))?;
+        let waiting = match run {
+            Some(run) => run.metadata_optional(checksum.to_hex())?,
+            None => None,
+        };
+        // One that is nowhere is told of where it is installed.
+        let size = waiting.map_or(0, |metadata| metadata.size);
+        total = total.saturating_add(rounded(size, block_bytes));
+    }
+    Ok(total)
 }
 
 fn key(deployment: &Deployment) -> (String, Checksum) {

@@ -86,7 +86,8 @@ pub(crate) fn commit(
         return Err(PreflightError::FatBoot);
     }
     let new = new_kernel(lock, boot, &request.stateroot, commit)?;
-    if let Some(new) = new {
+    if let Some(mut new) = new {
+        new.overlays.clone_from(&request.overlay_initrds);
         boot::room(lock, boot, &kept(lock, &order), Some(&new))?;
     }
     Ok(tree::require_space(lock, commit)?)
@@ -141,5 +142,6 @@ fn new_kernel(
         stateroot: stateroot.to_string(),
         bootcsum: kernel.bootcsum().map_err(failed)?,
         bytes: kernel.size(boot.space()?.block_bytes).map_err(failed)?,
+        overlays: Vec::new(),
     }))
 }

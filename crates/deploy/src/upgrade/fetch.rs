@@ -13,8 +13,8 @@ pub type FetchError = Box<dyn Error + Send + Sync>;
 pub struct Want<'a> {
     /// From where.
     pub remote: &'a RemoteName,
-    /// Which ref; it moves to the commit.
-    pub reference: &'a RefName,
+    /// Which ref; it moves to the commit, which must be one of it. Without one the commit may be of any.
+    pub reference: Option<&'a RefName>,
     /// The commit.
     pub commit: CommitId,
     /// If the commit is older than this one, it is refused and the ref stays.

@@ -18,6 +18,8 @@ const MAX_REDIRECTS: usize = 8;
 pub(super) struct Follow {
     pub(super) origin: Origin,
     commit: Option<CommitId>,
+    /// Whether that commit may be of another branch.
+    any_branch: bool,
     /// The ref that is not needed any more.
     pub(super) old_ref: Option<Refspec>,
 }
@@ -42,12 +44,12 @@ impl Follow {
         let followed = origin.refspec().map_err(failed)?;
         origin.set_unlocked(Unlocked::None).map_err(failed)?;
         let (commit, old_ref) = match &options.target {
-            Target::Newest | Target::Commit(_) => {
+            Target::Newest | Target::Commit(_) | Target::AnyCommit(_) => {
                 if let Some(state) = origin.unconfigured_state().map_err(failed)? {
                     return Err(UpgradeError::Unconfigured { state });
                 }
                 let commit = match options.target {
-                    Target::Commit(commit) => Some(commit),
+                    Target::Commit(commit) | Target::AnyCommit(commit) => Some(commit),
                     _ => None,
                 };
                 (commit, None)
@@ -86,6 +88,7 @@ impl Follow {
         Ok(Self {
             origin,
             commit,
+            any_branch: matches!(options.target, Target::AnyCommit(_)),
             old_ref,
         })
     }
@@ -132,7 +135,9 @@ impl Follow {
     fn local(&self, repo: &Repo, followed: &Refspec) -> Result<CommitId, UpgradeError> {
         match self.commit {
             Some(commit) => {
-                repo.set_ref(&RefKey::from_refspec(followed), Some(commit))?;
+                if !self.any_branch {
+                    repo.set_ref(&RefKey::from_refspec(followed), Some(commit))?;
+                }
                 Ok(commit)
             }
             None => Ok(repo.resolve(&followed.to_string())?),
@@ -163,7 +168,7 @@ impl Follow {
         before::content_is_fetched(lock, fetch, followed, commit, current, not_older_than)?;
         let want = Want {
             remote,
-            reference: &followed.name,
+            reference: (!self.any_branch).then_some(&followed.name),
             commit,
             not_older_than,
         };
@@ -172,8 +177,9 @@ impl Follow {
     }
 }
 
-/// A bare ref is one of the remote that was followed so far.
-fn with_remote_of(refspec: &Refspec, followed: Option<&Refspec>) -> Refspec {
+/// Returns the refspec that is meant: a bare ref is one of the remote that was followed so far.
+#[must_use]
+pub fn with_remote_of(refspec: &Refspec, followed: Option<&Refspec>) -> Refspec {
     let remote = refspec.remote.clone().or_else(|| followed?.remote.clone());
     Refspec {
         remote,

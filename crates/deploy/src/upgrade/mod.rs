@@ -25,6 +25,7 @@ use follow::Follow;
 
 pub use conflicts::{ConflictsError, DEFAULT_ETC, etc_conflicts};
 pub use fetch::{Fetch, FetchError, Want};
+pub use follow::with_remote_of;
 
 /// An upgrade that did not happen; the boot order is the old one.
 #[derive(Debug, thiserror::Error)]
@@ -112,8 +113,10 @@ pub enum Target {
     /// The newest commit of what is followed.
     #[default]
     Newest,
-    /// This commit.
+    /// This commit of what is followed.
     Commit(CommitId),
+    /// This commit, of whatever branch it is; the ref that is followed stays where it is.
+    AnyCommit(CommitId),
     /// The newest commit of another ref, or this one, which is followed from then on.
     Switch {
         /// The other ref.

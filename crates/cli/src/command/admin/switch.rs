@@ -1,10 +1,10 @@
 //! `admin switch`: follow another ref.
 
 use anyhow::Context as _;
-use ostler_deploy::Sysroot;
+use ostler_deploy::Deployment;
 use ostler_deploy::deploy::DeployOptions;
 use ostler_deploy::upgrade::{self, Older, Target, UpgradeOptions, Upgraded};
-use ostler_format::{Refspec, RemoteName, StaterootName};
+use ostler_format::{Refspec, RemoteName};
 
 use super::system;
 use crate::command::host::fetch::Puller;
@@ -48,9 +48,13 @@ impl Verb for Switch {
         context.show_progress(&self.progress)?;
         let mut lock = system::lock(context, &self.sysroot)?;
         let stateroot = system::stateroot(self.stateroot.as_deref())?;
+        // That there is nothing to switch from is for the upgrade to say.
+        let named = lock.stateroot_or_booted(stateroot.as_ref()).ok();
+        let current = named.and_then(|stateroot| lock.merge_source(&stateroot));
+        let followed = current.map(Deployment::followed).transpose()?.flatten();
         let options = UpgradeOptions {
             target: Target::Switch {
-                refspec: wanted(&lock, stateroot.as_ref(), &self.refspec)?,
+                refspec: wanted(followed.as_ref(), &self.refspec)?,
                 commit: None,
                 keep_old_ref: false,
                 custom: None,
@@ -74,27 +78,13 @@ impl Verb for Switch {
 }
 
 /// Reads `REMOTE:REF`; of `REMOTE:` the ref is the one that is followed now.
-pub(crate) fn wanted(
-    sysroot: &Sysroot,
-    stateroot: Option<&StaterootName>,
-    text: &str,
-) -> anyhow::Result<Refspec> {
+pub(crate) fn wanted(followed: Option<&Refspec>, text: &str) -> anyhow::Result<Refspec> {
     let Some(remote) = text.strip_suffix(':') else {
         return Ok(Refspec::parse(text)?);
     };
-    let stateroot = sysroot.stateroot_or_booted(stateroot)?;
-    let current = sysroot
-        .merge_source(&stateroot)
-        .with_context(|| format!("no previous deployment for stateroot `{stateroot}`"))?;
-    let followed = current
-        .origin
-        .as_ref()
-        .map(|origin| origin.refspec())
-        .transpose()?
-        .flatten();
     let followed = followed.context("the current deployment follows no ref: name one")?;
     Ok(Refspec {
         remote: Some(RemoteName::new(remote)?),
-        name: followed.name,
+        name: followed.name.clone(),
     })
 }

@@ -1,12 +1,13 @@
 //! `admin undeploy`: delete a deployment.
 
 use ostler_deploy::order;
-use ostler_deploy::plan::Wish;
+use ostler_deploy::plan::{IfOnly, Wish};
 
 use super::system;
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, SysrootOption, Verb};
+use crate::personality::Personality;
 
 /// Options of `admin undeploy`.
 #[derive(clap::Args, Clone, Debug)]
@@ -29,7 +30,15 @@ impl Verb for Undeploy {
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
         let mut lock = system::lock(context, &self.sysroot)?;
-        let change = order::change(&mut lock, &Wish::Remove(self.index))?;
+        let wish = Wish::Remove {
+            index: self.index,
+            only: match context.personality {
+                // Scripts that build images rely on it.
+                Personality::Ostree => IfOnly::Remove,
+                Personality::Ostler | Personality::RpmOstree => IfOnly::Refuse,
+            },
+        };
+        let change = order::change(&mut lock, &wish)?;
         system::tell_published(context, change.published.as_ref())?;
         for id in &change.removed {
             context

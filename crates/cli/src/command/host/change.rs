@@ -3,6 +3,7 @@
 use ostler_deploy::deploy::{DeployOptions, MergeFrom};
 use ostler_deploy::upgrade::{self, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded};
 
+use super::driver;
 use super::fetch::Puller;
 use super::options::HostOptions;
 use super::reboot;
@@ -16,6 +17,7 @@ pub(crate) struct Change {
     pub(crate) steps: Steps,
     pub(crate) older: Older,
     pub(crate) unchanged_exit_77: bool,
+    pub(crate) bypass_driver: bool,
 }
 
 /// Returns how far to go.
@@ -30,6 +32,9 @@ pub(crate) fn steps(cache_only: bool, download_only: bool) -> Steps {
 /// Makes the change and tells what it did.
 pub(crate) fn run(context: &Context, host: &HostOptions, change: Change) -> anyhow::Result<Exit> {
     let mut lock = system::lock(context, &host.sysroot)?;
+    if !change.bypass_driver {
+        driver::require_none(context, &lock)?;
+    }
     let options = UpgradeOptions {
         target: change.target,
         steps: change.steps,

@@ -5,6 +5,7 @@ use ostler_deploy::upgrade::{Older, Steps, Target};
 use ostler_format::CommitId;
 
 use super::change::{self, Change};
+use super::driver;
 use super::options::HostOptions;
 use super::preview::{self, Detail};
 use super::revision;
@@ -35,6 +36,12 @@ pub(crate) struct Deploy {
     /// Refuse a commit older than the deployed one
     #[arg(long)]
     pub(crate) disallow_downgrade: bool,
+    /// Upgrade behind the back of the program that drives updates
+    #[arg(long)]
+    pub(crate) bypass_driver: bool,
+    /// Say that this service drives updates until the next boot; an empty REVISION deploys nothing
+    #[arg(long, value_name = "NAME")]
+    pub(crate) register_driver: Option<String>,
     /// Exit with 77 if it is deployed already
     #[arg(long)]
     pub(crate) unchanged_exit_77: bool,
@@ -56,8 +63,18 @@ impl Verb for Deploy {
         context.printer.set_quiet(self.host.quiet);
         context.use_link(&self.link);
         context.show_progress(&self.host.progress)?;
+        if let Some(name) = &self.register_driver {
+            driver::register(&system::lock(context, &self.host.sysroot)?, name)?;
+            if self.revision.is_empty() {
+                return Ok(Exit::Done);
+            }
+        }
         let steps = change::steps(self.cache_only, self.download_only);
-        let target = Target::Commit(self.commit(context, steps)?);
+        let commit = self.commit(context, steps)?;
+        let target = match self.skip_branch_check {
+            true => Target::AnyCommit(commit),
+            false => Target::Commit(commit),
+        };
         if self.preview {
             return preview::print(context, &self.host, &target, Detail::Conflicts);
         }
@@ -70,6 +87,7 @@ impl Verb for Deploy {
                 Older::Allow
             },
             unchanged_exit_77: self.unchanged_exit_77,
+            bypass_driver: self.bypass_driver || self.register_driver.is_some(),
         };
         change::run(context, &self.host, change)
     }

@@ -177,7 +177,10 @@ impl Fetch for Puller {
             timestamp_check: want
                 .not_older_than
                 .map_or(TimestampCheck::Off, TimestampCheck::Against),
-            ..self.options(PullTarget::RefAt(want.reference.clone(), want.commit))
+            ..self.options(match want.reference {
+                Some(reference) => PullTarget::RefAt(reference.clone(), want.commit),
+                None => PullTarget::Commit(want.commit),
+            })
         };
         self.pull(repo, want.remote, &options, &*self.sink)?;
         Ok(())

@@ -47,7 +47,7 @@ pub(crate) fn print(
     let failed =
         |error: FetchError| anyhow::anyhow!(error).context(format!("fetching `{followed}`"));
     let commit: CommitId = match (target, &followed.remote) {
-        (Target::Commit(commit), _) => *commit,
+        (Target::Commit(commit) | Target::AnyCommit(commit), _) => *commit,
         (_, Some(remote)) => puller
             .newest(repo, remote, &followed.name)
             .map_err(failed)?,

@@ -1,6 +1,6 @@
 //! `rebase`: follow another ref.
 
-use ostler_deploy::upgrade::{Older, Target};
+use ostler_deploy::upgrade::{self, Older, Target};
 
 use super::change::{self, Change};
 use super::options::HostOptions;
@@ -35,6 +35,9 @@ pub(crate) struct Rebase {
     /// Refuse a commit older than the deployed one
     #[arg(long)]
     pub(crate) disallow_downgrade: bool,
+    /// Upgrade behind the back of the program that drives updates
+    #[arg(long)]
+    pub(crate) bypass_driver: bool,
     /// Say in words who manages what is followed, for `status`
     #[arg(long, value_name = "TEXT", requires = "custom_origin_url")]
     pub(crate) custom_origin_description: Option<String>,
@@ -71,7 +74,10 @@ impl Verb for Rebase {
         };
         let stateroot = system::stateroot(self.host.stateroot.as_deref())?;
         let sysroot = system::open(&self.host.sysroot)?;
-        let refspec = switch::wanted(&sysroot, stateroot.as_ref(), &text)?;
+        let next = system::next_of(&sysroot, stateroot.as_ref())?;
+        let followed = next.followed()?;
+        let refspec = switch::wanted(followed.as_ref(), &text)?;
+        let refspec = upgrade::with_remote_of(&refspec, followed.as_ref());
         let steps = change::steps(self.cache_only, self.download_only);
         let commit = match &self.revision {
             Some(revision) => Some(revision::find(
@@ -100,6 +106,7 @@ impl Verb for Rebase {
                 Older::Allow
             },
             unchanged_exit_77: false,
+            bypass_driver: self.bypass_driver,
         };
         drop(sysroot);
         change::run(context, &self.host, change)

@@ -4,10 +4,11 @@ use anyhow::Context as _;
 use ostler_deploy::Sysroot;
 use ostler_deploy::lock_owner::{self, HeldBy};
 use ostler_deploy::status::{Judge, Status as Deployments};
+use ostler_deploy::update_driver::UpdateDriver;
 use ostler_deploy::update_policy::UpdatePolicy;
 use serde_json::Value;
 
-use super::status_text;
+use super::status_text::{self, Updates};
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
@@ -77,9 +78,19 @@ impl Verb for Status {
                 &held,
             ))?)?;
         } else {
-            deployments.judge_signatures(&sysroot, Judge::Describe)?;
-            let policy = update_policy(&sysroot)?;
-            status_text::print(context, &deployments, &held, policy)?;
+            // What cannot be told of the details must not keep the rest from being told.
+            if context.printer.is_verbose()
+                && let Err(error) = deployments.judge_signatures(&sysroot, Judge::Describe)
+            {
+                context.printer.warning(error);
+            }
+            let policy = update_policy(&sysroot).unwrap_or_else(|error| {
+                context.printer.warning(error);
+                None
+            });
+            let driver = UpdateDriver::read(sysroot.host())?;
+            let updates = Updates { policy, driver };
+            status_text::print(context, &deployments, &held, &updates)?;
         }
         match self.pending_exit_77 && pending {
             true => Ok(Exit::NothingToDo),
@@ -99,6 +110,10 @@ fn update_policy(sysroot: &Sysroot) -> anyhow::Result<Option<UpdatePolicy>> {
 /// The deployments, and as `transaction` who changes them: the command, its number, and since when.
 fn as_json(sysroot: &Sysroot, deployments: &Deployments, held: &[HeldBy]) -> Value {
     let mut json = deployments.rpm_ostree_json(sysroot);
+    if let Ok(Some(driver)) = UpdateDriver::read(sysroot.host()) {
+        json["update-driver"] =
+            serde_json::json!({ "driver-name": driver.name, "driver-sd-unit": driver.unit });
+    }
     if let Some(held) = held.first() {
         let owner = held.owner.as_ref();
         let what = owner.map_or(&held.holder.name, |owner| &owner.what);

@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use ostler_deploy::lock_owner::HeldBy;
 use ostler_deploy::status::{DeploymentStatus, Status};
+use ostler_deploy::update_driver::UpdateDriver;
 use ostler_deploy::update_policy::UpdatePolicy;
 use ostler_format::origin::Unlocked;
 
@@ -13,21 +14,34 @@ use crate::text::date;
 /// Columns that the names of fields are aligned to.
 const NAME_WIDTH: usize = 24;
 
+/// Who upgrades this host but people.
+pub(crate) struct Updates {
+    /// What a timer may do.
+    pub(crate) policy: Option<UpdatePolicy>,
+    /// A program that does it.
+    pub(crate) driver: Option<UpdateDriver>,
+}
+
 /// Prints the deployments, what boots next first.
 pub(crate) fn print(
     context: &Context,
     status: &Status,
     held: &[HeldBy],
-    policy: Option<UpdatePolicy>,
+    updates: &Updates,
 ) -> anyhow::Result<()> {
     let state = if held.is_empty() { "idle" } else { "busy" };
     context.printer.line(format_args!("State: {state}"))?;
-    if let Some(policy) = policy {
+    if let Some(policy) = updates.policy {
         let policy = match policy {
             UpdatePolicy::None => "disabled",
             policy => policy.as_str(),
         };
         let line = format_args!("AutomaticUpdates: {policy}");
+        context.printer.line(line)?;
+    }
+    if let Some(driver) = &updates.driver {
+        let (name, unit) = (&driver.name, &driver.unit);
+        let line = format_args!("AutomaticUpdatesDriver: {name} ({unit})");
         context.printer.line(line)?;
     }
     for held in held {

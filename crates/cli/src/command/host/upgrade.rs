@@ -36,6 +36,9 @@ pub(crate) struct Upgrade {
     /// Do what AutomaticUpdatePolicy in /etc/rpm-ostreed.conf says, for timers: nothing, check, stage or apply
     #[arg(long, conflicts_with_all = ["check", "preview", "cache_only", "download_only"])]
     pub(crate) trigger_automatic_update_policy: bool,
+    /// Upgrade behind the back of the program that drives updates
+    #[arg(long)]
+    pub(crate) bypass_driver: bool,
     /// Exit with 77 if there is nothing newer
     #[arg(long)]
     pub(crate) unchanged_exit_77: bool,
@@ -89,6 +92,7 @@ impl Upgrade {
                 Older::Refuse
             },
             unchanged_exit_77: self.unchanged_exit_77,
+            bypass_driver: self.bypass_driver,
         };
         change::run(context, host, change)
     }
