@@ -8,6 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use ostler_format::Checksum;
+use ostler_format::pack::PackIndex;
 use ostler_tests::{Repo, Scratch};
 
 use crate::ostler;
@@ -88,7 +90,8 @@ fn talk(
             to - from,
             to.saturating_sub(1)
         )?;
-        if size <= PIECE {
+        // The listings in a pack are no large file.
+        if size <= PIECE || path.ends_with(".pack") && to - from <= PIECE / 2 {
             out.write_all(&body[from..to])?;
             continue;
         }
@@ -180,6 +183,50 @@ fn a_pull_killed_inside_a_part_of_a_delta_goes_on_there_and_asks_for_nothing_aga
         let asked = server.asked.lock().unwrap().clone();
         let of_delta: Vec<_> = asked.iter().filter(|it| it.starts_with("deltas")).collect();
         assert_eq!(of_delta.len(), 1, "{until}: {asked:?}");
+        assert_eq!(kept(&repo), None, "{until}: something is left");
+    }
+}
+
+#[test]
+fn a_pull_killed_inside_a_large_object_of_a_pack_goes_on_there() {
+    let program = ostler();
+    let scratch = Scratch::new();
+    let tree = scratch.join("tree");
+    fs::create_dir(&tree).unwrap();
+    fs::write(tree.join("large"), noise(5 << 20)).unwrap();
+    fs::write(tree.join("small"), "small").unwrap();
+    let published = program.init_quick(&scratch.join("published"), "archive");
+    let id = published.commit("main", &tree, &[]);
+    published.run("pack create", ["main"]);
+    let index = published
+        .path()
+        .join(PackIndex::path(id.parse::<Checksum>().unwrap().into()));
+    let index = PackIndex::parse(&fs::read(index).unwrap()).unwrap();
+    let large = index
+        .groups
+        .iter()
+        .max_by_key(|group| group.packed)
+        .unwrap();
+    let begins = usize::try_from(large.offset).unwrap();
+    let server = Slow::start(published.path());
+    for until in [1, PIECE, 5 * PIECE + 7, 11 * PIECE + 1] {
+        let repo = program.init_quick(&scratch.join(format!("{until}")), "bare-user");
+        repo.run("remote add", ["--no-gpg-verify", "origin", &server.url]);
+        *server.until.lock().unwrap() = begins + until;
+        server.sent.lock().unwrap().clear();
+        let expected = until - until % PIECE;
+        let wanted = if expected == 0 { 0 } else { expected + 512 };
+        killed(&repo, &server, wanted as u64);
+        *server.until.lock().unwrap() = usize::MAX;
+        repo.run("pull", ["origin", "main"]);
+        assert_eq!(repo.rev_parse("origin:main"), id);
+        repo.fsck();
+        let sent = server.sent.lock().unwrap().clone();
+        let [(first, cut), (again, _)] = sent[..] else {
+            panic!("{until}: {sent:?}");
+        };
+        assert_eq!((first, cut), (begins, begins + until), "{sent:?}");
+        assert_eq!(again, begins + expected, "{sent:?}");
         assert_eq!(kept(&repo), None, "{until}: something is left");
     }
 }

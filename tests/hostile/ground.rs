@@ -27,6 +27,8 @@ pub(crate) struct Ground {
 pub(crate) struct Ending {
     /// Of the process; `None` if a signal ended it.
     pub(crate) code: Option<i32>,
+    /// The most memory that it had at once, as far as that was seen while it ran.
+    pub(crate) peak_kib: u64,
     /// What it said on stderr.
     pub(crate) stderr: String,
 }
@@ -97,8 +99,10 @@ impl Ground {
             .stdout(Stdio::null())
             .stderr(output.try_clone().unwrap());
         let began = Instant::now();
+        let mut peak_kib = 0;
         let mut child = command.spawn().unwrap();
         let status = loop {
+            peak_kib = peak(child.id()).unwrap_or(peak_kib);
             if let Some(status) = child.try_wait().unwrap() {
                 break status;
             }
@@ -123,6 +127,7 @@ impl Ground {
         );
         Ending {
             code: status.code(),
+            peak_kib,
             stderr,
         }
     }
@@ -145,4 +150,13 @@ impl Ground {
             ending.stderr
         );
     }
+}
+
+/// The most memory that a process has had at once so far, in KiB.
+fn peak(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().strip_suffix(" kB")?.parse().ok()
 }

@@ -17,3 +17,4 @@ mod repair;
 mod server;
 mod shapes;
 mod sysroot;
+mod transfers;

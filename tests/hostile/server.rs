@@ -15,13 +15,13 @@ use crate::ground::Ground;
 type Answer = dyn Fn(&str, &mut TcpStream) + Send + Sync;
 
 /// A server on loopback; its threads end with the process.
-struct Enemy {
-    url: String,
+pub(crate) struct Enemy {
+    pub(crate) url: String,
     requests: Arc<AtomicUsize>,
 }
 
 impl Enemy {
-    fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
+    pub(crate) fn start(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let answer: Arc<Answer> = Arc::new(answer);
@@ -62,7 +62,7 @@ fn send(stream: &mut TcpStream, bytes: &[u8]) -> bool {
     stream.write_all(bytes).is_ok()
 }
 
-fn send_whole(stream: &mut TcpStream, body: &[u8]) {
+pub(crate) fn send_whole(stream: &mut TcpStream, body: &[u8]) {
     send(
         stream,
         format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", body.len()).as_bytes(),
@@ -70,14 +70,14 @@ fn send_whole(stream: &mut TcpStream, body: &[u8]) {
     send(stream, body);
 }
 
-fn send_missing(stream: &mut TcpStream) {
+pub(crate) fn send_missing(stream: &mut TcpStream) {
     send(
         stream,
         b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
     );
 }
 
-fn endless(stream: &mut TcpStream, head: &str) {
+pub(crate) fn endless(stream: &mut TcpStream, head: &str) {
     send(stream, head.as_bytes());
     let chunk = [b'a'; 0x1000];
     let length: &[u8] = if head.contains("chunked") {

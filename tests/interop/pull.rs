@@ -416,6 +416,34 @@ fn a_program_reads_the_progress_line_by_line_and_the_rate_is_held() {
     assert!(stderr.contains("descriptor 1000"), "{stderr}");
 }
 
+#[test]
+fn a_dry_run_says_what_the_pull_then_fetches() {
+    let ostler = Program::ostler();
+    let scratch = Scratch::new();
+    let (repo, ids) = published(&Program::ostree(), &scratch);
+    repo.with(&ostler).run("pack create", ["os/stable"]);
+    let server = Server::start(&Program::ostree(), repo.path());
+    let pulled = ostler.init_quick(&scratch.join("pulled"), "bare-user");
+    add_remote(&pulled, &server.url());
+    let text = pulled.run("pull", ["--dry-run", "origin", "os/stable"]);
+    let first = format!("origin:os/stable: {}\nBy packs: ", ids[2]);
+    assert!(text.starts_with(&first), "{text}");
+    assert!(text.contains("\nDownload: "), "{text}");
+    let text = pulled.run("pull", ["--dry-run", "--json", "origin", "os/stable"]);
+    let said: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(said["refs"]["origin:os/stable"], ids[2]);
+    assert_eq!(said["deltas"], serde_json::Value::Null);
+    let rest = &said["rest"];
+    assert_eq!(rest["way"], "packs");
+    assert_eq!(rest["objects_of_unknown_size"], 0);
+    assert_eq!(rest["content_objects"], rest["packed_objects"]);
+    assert_eq!(pulled.run("refs", ["--list"]), "", "a dry run wrote a ref");
+    let text = pulled.run("pull", ["origin", "os/stable"]);
+    let fetched = format!("{} content objects fetched", rest["content_objects"]);
+    assert!(text.contains(&fetched), "{text}");
+    pulled.with(&Program::ostree()).fsck();
+}
+
 fn walk_sizes(path: &std::path::Path) -> u64 {
     let files = walkdir::WalkDir::new(path).into_iter().map(Result::unwrap);
     files.map(|entry| entry.metadata().unwrap().len()).sum()

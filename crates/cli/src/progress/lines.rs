@@ -188,7 +188,8 @@ fn name(phase: Phase) -> &'static str {
     }
 }
 
-fn way_name(way: Way) -> &'static str {
+/// The name of a way, which programs know.
+pub(crate) fn way_name(way: Way) -> &'static str {
     match way {
         Way::Deltas => "deltas",
         Way::Packs => "packs",

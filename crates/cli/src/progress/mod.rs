@@ -12,6 +12,7 @@ use ostler_store::progress::Sink;
 
 use crate::report::usage;
 use lines::Lines;
+pub(crate) use lines::way_name;
 pub(crate) use meter::Meter;
 
 /// The least time between two tellings of the progress, where nothing else was asked for.

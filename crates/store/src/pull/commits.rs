@@ -102,7 +102,9 @@ impl Fetch<'_, '_, '_> {
             .accept_commit(turn, presence, &bytes, beside, || {
                 transaction.write_metadata_expected(id.into(), &bytes)
             })?;
-        if let Detached::Bytes(detached) = detached {
+        if let Detached::Bytes(detached) = detached
+            && !self.session.options.dry_run
+        {
             transaction.write_detached_metadata_bytes(id, &detached)?;
         }
         if unpacks {

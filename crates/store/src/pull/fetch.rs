@@ -18,6 +18,7 @@ use ostler_http::{Batch, FetchError, FetchFault, Priority, Request};
 use super::awaited::{Awaited, Detached};
 use super::deltas::ByDeltas;
 use super::error::PullError;
+use super::estimate::Estimate;
 use super::local_caches::{self, Cache};
 use super::meter::{Progress, TICK};
 use super::origin::{Origin, OriginConfig};
@@ -25,13 +26,13 @@ use super::packs::{PackedMetadata, Packs, SegmentSink};
 use super::partial::{Keeper, Partials};
 use super::plan::Wanted;
 use super::receive::{ContentSink, MetadataSink, Shared};
-use super::route::tell_route;
+use super::route::route;
 use super::session::Session;
 use super::want::Want;
 use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::object::Imported;
-use crate::progress::Sink;
+use crate::progress::{Event, Sink, Way};
 use crate::transaction::Transaction;
 
 /// Requests that wait or run when no more content is asked for.
@@ -42,12 +43,14 @@ const METADATA_QUEUED: usize = 1024;
 const CHECKS_AT_ONCE: usize = 512;
 
 /// What came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Fetched {
     pub(crate) metadata_objects: u64,
     pub(crate) content_objects: u64,
     pub(crate) cached_metadata_objects: u64,
     pub(crate) cached_content_objects: u64,
+    /// What was, or in a dry run would have been, fetched as content.
+    pub(crate) estimate: Estimate,
 }
 
 /// What a metadata object was asked for.
@@ -100,9 +103,12 @@ pub(crate) fn fetch(
     if config.packs && session.takes_packs() {
         let mut commits = session.missing_commits()?;
         commits.extend(&deltas.incomplete);
-        packs.open_packs(origin, &commits)?;
+        packs.open_packs(origin, &commits, sink)?;
     }
-    tell_route(session, (config, deltas), &packs, sink)?;
+    let route = route(session, (config, deltas), &packs)?;
+    if let Some((way, reason)) = route.clone() {
+        sink.event(Event::Route { way, reason });
+    }
     thread::scope(|scope| {
         let caches = local_caches::open(scope, session, &on_import)?;
         let session_intake = session.transaction.intake();
@@ -120,6 +126,7 @@ pub(crate) fn fetch(
             outstanding: 0,
             caches,
             caches_passed: HashMap::new(),
+            route,
             packs,
             partials: Partials::of(session_intake)?,
             arrived_in_packs: Arc::default(),
@@ -158,8 +165,10 @@ pub(super) struct Fetch<'f, 'a, 'scope> {
     pub(super) caches: Vec<Cache<'scope>>,
     /// How many caches at the front are of no use for content of which the last of them was damaged.
     caches_passed: HashMap<FileId, usize>,
+    /// By which way objects come.
+    pub(super) route: Option<(Way, String)>,
     pub(super) packs: Packs,
-    partials: Partials,
+    pub(super) partials: Partials,
     /// Content objects that came in packs, not counted yet.
     pub(super) arrived_in_packs: Arc<AtomicU64>,
     /// Whether all listings have come and the content that is left is known not to be here.
@@ -176,9 +185,10 @@ impl Fetch<'_, '_, '_> {
             }
             let more_metadata = self.start_metadata()?;
             if !(more_metadata || self.weighed) && self.roles.is_empty() {
-                let here = self.session.weigh_content()?;
-                self.progress.advance(here);
-                self.weighed = true;
+                self.weigh()?;
+                if self.session.options.dry_run {
+                    return Ok(());
+                }
             }
             let more = more_metadata | self.start_content()?;
             for cache in &mut self.caches {
@@ -209,6 +219,20 @@ impl Fetch<'_, '_, '_> {
             let bytes = self.origin.fetcher.counters().bytes;
             self.progress.tell(self.session, bytes);
         }
+    }
+
+    /// Finds out which content is left to be fetched, and whether there is room for it.
+    fn weigh(&mut self) -> Result<(), PullError> {
+        let here = self.session.weigh_content()?;
+        self.progress.advance(here);
+        self.weighed = true;
+        let estimate = self.estimate()?;
+        if estimate.objects_of_unknown_size == 0 {
+            let come = self.origin.fetcher.counters().bytes;
+            self.session.expect_download(come + estimate.download_bytes);
+        }
+        self.done.estimate = estimate;
+        Ok(())
     }
 
     fn take(&mut self, message: Message) -> Result<(), PullError> {
@@ -295,6 +319,11 @@ impl Fetch<'_, '_, '_> {
 
     /// Asks for content; whether there is more to ask for at once.
     fn start_content(&mut self) -> Result<bool, PullError> {
+        let waits = self.session.options.dry_run || !self.packs.is_empty();
+        if waits && !self.weighed {
+            // What packs say of all content is weighed before any of it is asked for.
+            return Ok(false);
+        }
         for _ in 0..CHECKS_AT_ONCE {
             if self.outstanding >= CONTENT_QUEUED {
                 return Ok(false);
@@ -315,7 +344,7 @@ impl Fetch<'_, '_, '_> {
     }
 
     /// The first cache that has the content, of those from number `from` on.
-    fn cache_with(&self, id: FileId, from: usize) -> Result<Option<usize>, StoreError> {
+    pub(super) fn cache_with(&self, id: FileId, from: usize) -> Result<Option<usize>, StoreError> {
         for (number, cache) in self.caches.iter().enumerate().skip(from) {
             if cache.repo.has_object(&id.into())? {
                 return Ok(Some(number));
@@ -431,7 +460,9 @@ impl Fetch<'_, '_, '_> {
             }
             Role::Tombstone => {
                 Metadata::parse(bytes).map_err(malformed)?;
-                self.transaction.write_metadata_named(name, bytes)?;
+                if !self.session.options.dry_run {
+                    self.transaction.write_metadata_named(name, bytes)?;
+                }
             }
             Role::Detached(id) => {
                 let parsed = Metadata::parse(bytes);

@@ -7,6 +7,7 @@ use std::thread;
 use ostler_format::{CommitId, DirTreeRef, ObjectKind, ObjectName, RefName, Summary};
 
 use super::error::PullError;
+use super::estimate::Estimate;
 use super::import_pool::ImportPool;
 use super::options::{PullOptions, PullTarget};
 use super::plan::Wanted;
@@ -149,6 +150,55 @@ pub(crate) fn fetch(
     // What a thread of the pool met comes first: the walk only ended because of it.
     failure.into_result()?;
     walked
+}
+
+/// Adds up what a pull from `source` would import; nothing is written.
+pub(crate) fn estimate(session: &mut Session<'_>, source: &Repo) -> Result<Estimate, PullError> {
+    let mut estimate = Estimate {
+        free_bytes: session.transaction.free_bytes(),
+        ..Estimate::default()
+    };
+    while let Some(turn) = session.next_commit() {
+        let name = ObjectName::from(turn.id);
+        let presence = session.presence(turn.id)?;
+        let bytes = match presence {
+            Presence::Absent => match source.read_metadata_optional(&name)? {
+                Some(bytes) => bytes,
+                None if !turn.requested => continue,
+                None => return Err(StoreError::ObjectMissing { name }.into()),
+            },
+            Presence::Partial | Presence::Whole => session.read_commit(turn.id)?,
+        };
+        let detached = ObjectName::new(turn.id.checksum(), ObjectKind::CommitMeta);
+        let detached = source.read_metadata_optional(&detached)?;
+        session.accept_commit(turn, presence, &bytes, detached.as_deref(), || Ok(()))?;
+        while let Some(wanted) = session.plan.next_metadata() {
+            let (name, want) = match wanted {
+                Wanted::Meta(id) => (ObjectName::from(id), None),
+                Wanted::Tree(id, want) => (ObjectName::from(id), Some(want)),
+            };
+            let here = session.transaction.read_metadata_optional(&name)?;
+            estimate.metadata_objects += u64::from(here.is_none());
+            let Some(want) = want else {
+                continue;
+            };
+            let bytes = match here {
+                Some(bytes) => bytes,
+                None => source.read_metadata(&name)?,
+            };
+            let tree = DirTreeRef::parse(&bytes)
+                .map_err(|source| StoreError::Malformed { name, source })?;
+            session.plan.add_entries(&tree, &want);
+        }
+    }
+    session.weigh_content()?;
+    for id in session.plan.wanted_content() {
+        estimate.content_objects += 1;
+        let size = source.open_file_object(id)?.size;
+        estimate.written_bytes = estimate.written_bytes.saturating_add(size);
+    }
+    estimate.local_objects = estimate.content_objects;
+    Ok(estimate)
 }
 
 /// The first failure of any thread.

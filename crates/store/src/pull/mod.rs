@@ -15,6 +15,7 @@ mod check;
 mod commits;
 mod deltas;
 mod error;
+mod estimate;
 mod fetch;
 mod import_pool;
 mod local;
@@ -50,6 +51,7 @@ pub(crate) use receive::Shared;
 pub use check::{BindingFault, OlderCommit};
 pub use deltas::DeltaReport;
 pub use error::PullError;
+pub use estimate::Estimate;
 pub use options::{
     DeltaUse, NetworkOptions, PullOptions, PullTarget, SummaryCache, TimestampCheck,
 };
@@ -73,7 +75,7 @@ use session::{Destination, Session};
 /// What a pull did.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PullReport {
-    /// The refs that were asked for, as they are now.
+    /// The refs that were asked for, as they are now; in a dry run, as they would be.
     pub refs: BTreeMap<RefKey, CommitId>,
     /// Metadata objects that came, requests for detached metadata counted whether or not there was some.
     pub metadata_objects: u64,
@@ -86,6 +88,8 @@ pub struct PullReport {
     pub network: Option<NetworkReport>,
     /// What static deltas brought, or would bring.
     pub deltas: DeltaReport,
+    /// What else a dry run would have fetched; `None` if deltas would have brought all commits, and after any other pull.
+    pub estimate: Option<Estimate>,
     /// The commits whose signatures were asked for, and what was found.
     pub verified: Vec<VerifiedCommit>,
     /// How long it took.
@@ -294,8 +298,15 @@ fn pull_http(
         },
     };
     if options.dry_run {
-        packs.count_deltas(&session, &mut deltas.report)?;
-        return Ok(dry_run(deltas.report, started));
+        let mut estimate = None;
+        if options.deltas == DeltaUse::Required {
+            packs.count_deltas(&session, &mut deltas.report)?;
+        } else if session.has_turns() {
+            let from = (&config, &deltas);
+            let fetch = || fetch::fetch(&mut session, &origin, from, packs, sink);
+            estimate = Some(in_phase(sink, fetch)?.estimate);
+        }
+        return Ok(dry_run(session, deltas.report, estimate, started));
     }
     let by_deltas = transaction.stats();
     let fetched = in_phase(sink, || {
@@ -312,6 +323,7 @@ fn pull_http(
         refs: ending.refs,
         verified: ending.verified,
         deltas,
+        estimate: None,
         metadata_objects: fetched.metadata_objects + deltas.headers,
         content_objects: fetched.content_objects,
         content_bytes_written: stats.content_bytes_written - by_deltas.content_bytes_written,
@@ -356,7 +368,11 @@ fn pull_local_to(
         deltas = deltas::apply_all(&mut session, &LocalDeltas::of(source)?, all, sink)?.report;
     }
     if options.dry_run {
-        return Ok(dry_run(deltas, started));
+        let estimate = match session.has_turns() {
+            true => Some(local::estimate(&mut session, source)?),
+            false => None,
+        };
+        return Ok(dry_run(session, deltas, estimate, started));
     }
     let by_deltas = transaction.stats();
     in_phase(sink, || local::fetch(&mut session, source, sink))
@@ -368,6 +384,7 @@ fn pull_local_to(
         refs: ending.refs,
         verified: ending.verified,
         deltas,
+        estimate: None,
         metadata_objects: stats.metadata_objects_written - by_deltas.metadata_objects_written
             + deltas.headers,
         content_objects: stats.content_objects_written - by_deltas.content_objects_written,
@@ -381,9 +398,15 @@ fn pull_local_to(
 }
 
 /// What a pull that fetches nothing says.
-fn dry_run(deltas: DeltaReport, started: Instant) -> PullReport {
+fn dry_run(
+    session: Session<'_>,
+    deltas: DeltaReport,
+    estimate: Option<Estimate>,
+    started: Instant,
+) -> PullReport {
     PullReport {
-        refs: BTreeMap::new(),
+        refs: session.into_refs(),
+        estimate,
         verified: Vec::new(),
         deltas,
         metadata_objects: 0,

@@ -144,7 +144,7 @@ pub struct PullOptions {
     pub trust: Trust,
     /// Whether static deltas are used.
     pub deltas: DeltaUse,
-    /// Whether nothing is fetched but what says how much deltas would bring.
+    /// Whether nothing is fetched but what says how much would come: listings and superblocks.
     pub dry_run: bool,
     /// Whether objects are fetched from the remote's packs where it has some.
     pub packs: bool,

@@ -4,7 +4,7 @@
 //! tmp/staging-<boot id>-<random>/partial/NAME     512 bytes: total length and ETag, as text, filled up with zeros
 //!                                                 then the body's bytes, as the server sent them
 //! ```
-//! They are a copy, beside what is made of the bytes at once; a body shorter than [`PIECE`] leaves nothing. The staging directory's
+//! A name is an object's, or that of a part of a pack. They are a copy, beside what is made of the bytes at once; a body shorter than [`PIECE`] leaves nothing. The staging directory's
 //! lock is theirs, and they go with it. They are asked to be continued by the `ETag`, else by the total length; what they
 //! become has to have its checksum, as everything else has. Keeping them is never a reason to fail: where it cannot be
 //! done, it is not done.

@@ -71,6 +71,11 @@ impl Plan {
         self.content.pop_front()
     }
 
+    /// The content that is left to be fetched.
+    pub(crate) fn wanted_content(&self) -> impl Iterator<Item = FileId> {
+        self.content.iter().copied()
+    }
+
     /// Drops content for which `is_here` holds, and returns how many objects are left to be fetched.
     pub(crate) fn drop_content<E>(
         &mut self,

@@ -1,22 +1,21 @@
-//! By which way objects come, told to whoever watches.
+//! By which way objects come, and why by this one.
 
 use super::deltas::ByDeltas;
 use super::error::PullError;
 use super::origin::OriginConfig;
 use super::packs::Packs;
 use super::session::Session;
-use crate::progress::{Event, Sink, Way};
+use crate::progress::Way;
 
-/// Tells by which way the commits that are not whole here come, where deltas did not bring them.
-pub(super) fn tell_route(
+/// By which way the commits that are not whole here come, where deltas did not bring them, and why by this one.
+pub(super) fn route(
     session: &Session<'_>,
     (config, deltas): (&OriginConfig, &ByDeltas),
     packs: &Packs,
-    sink: &dyn Sink,
-) -> Result<(), PullError> {
+) -> Result<Option<(Way, String)>, PullError> {
     let is_left = !(deltas.incomplete.is_empty() || deltas.why_not.is_none());
     if !is_left && session.missing_commits()?.is_empty() {
-        return Ok(());
+        return Ok(None);
     }
     let (way, reason) = if packs.has_deltas() {
         (Way::Deltas, "a native delta leads to the commit")
@@ -33,6 +32,5 @@ pub(super) fn tell_route(
         Some(why_not) => format!("{reason}; {why_not}"),
         None => reason.to_owned(),
     };
-    sink.event(Event::Route { way, reason });
-    Ok(())
+    Ok(Some((way, reason)))
 }

@@ -11,6 +11,7 @@ use ostler_format::{
 
 use super::check;
 use super::error::PullError;
+use super::estimate::Stated;
 use super::options::{DeltaUse, PullOptions, TimestampCheck};
 use super::plan::Plan;
 use super::targets::Targets;
@@ -102,6 +103,8 @@ pub(crate) struct Session<'a> {
     completed: Vec<CommitId>,
     /// Bytes that commits say they need to be sent.
     download_bytes: u64,
+    /// What commits say of the content that is not here.
+    stated: Stated,
     /// Compressed sizes of large content objects, where a commit says them.
     large: HashMap<FileId, u64>,
 }
@@ -138,6 +141,7 @@ impl<'a> Session<'a> {
             targets,
             completed: Vec::new(),
             download_bytes: 0,
+            stated: Stated::default(),
             large: HashMap::new(),
         })
     }
@@ -265,7 +269,7 @@ impl<'a> Session<'a> {
         if turn.requested {
             self.check(id, &commit)?;
         }
-        if presence == Presence::Absent {
+        if presence == Presence::Absent && !self.options.dry_run {
             // Before the object: a commit that is here without the mark counts as whole.
             self.repo()
                 .set_partial(id, Partial::Yes(PartialReason::NotFetched))?;
@@ -381,21 +385,45 @@ impl<'a> Session<'a> {
                 entry.unpacked
             };
             needed_bytes = needed_bytes.saturating_add(stored);
+            if kind == ObjectKind::File {
+                let stated = &mut self.stated;
+                stated.objects += 1;
+                stated.download_bytes = stated.download_bytes.saturating_add(entry.archived);
+                stated.written_bytes = stated.written_bytes.saturating_add(stored);
+            }
             self.download_bytes = self.download_bytes.saturating_add(entry.archived);
             if kind == ObjectKind::File && entry.archived >= LARGE {
                 let id = FileId::new(entry.checksum);
                 self.large.insert(id, entry.archived);
             }
         }
-        let free_bytes = self.transaction.free_bytes();
-        if needed_bytes > free_bytes {
-            return Err(PullError::NoRoom {
-                commit: id,
-                needed_bytes,
-                free_bytes,
-            });
+        self.check_free(id, needed_bytes)
+    }
+
+    /// Refuses to write so many bytes of content if that is more than may be written.
+    pub(super) fn check_written(&self, needed_bytes: u64) -> Result<(), PullError> {
+        match self.completed.last() {
+            Some(commit) => self.check_free(*commit, needed_bytes),
+            // Parts of trees, of which nothing says how large they are.
+            None => Ok(()),
         }
-        Ok(())
+    }
+
+    fn check_free(&self, commit: CommitId, needed_bytes: u64) -> Result<(), PullError> {
+        let free_bytes = self.transaction.free_bytes();
+        if needed_bytes <= free_bytes {
+            return Ok(());
+        }
+        Err(PullError::NoRoom {
+            commit,
+            needed_bytes,
+            free_bytes,
+        })
+    }
+
+    /// What commits say of the content that was not here when they were accepted.
+    pub(super) fn stated(&self) -> Stated {
+        self.stated
     }
 
     /// Drops what is here already from the content that is left to fetch, and returns how much was dropped.
@@ -430,6 +458,21 @@ impl<'a> Session<'a> {
     /// Bytes that will be sent, as far as commits say; 0 if none does.
     pub(crate) fn download_bytes(&self) -> u64 {
         self.download_bytes
+    }
+
+    /// Notes how many bytes will be sent in all.
+    pub(super) fn expect_download(&mut self, bytes: u64) {
+        self.download_bytes = bytes;
+    }
+
+    /// Whether commits are left that have not had their turn.
+    pub(crate) fn has_turns(&self) -> bool {
+        !self.turns.is_empty()
+    }
+
+    /// The refs as they would be.
+    pub(crate) fn into_refs(self) -> BTreeMap<RefKey, CommitId> {
+        self.targets.into_refs()
     }
 
     /// Tells the transaction which refs to write, and returns what [`Ending::unmark`] needs after it was committed.

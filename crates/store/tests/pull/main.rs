@@ -4,6 +4,7 @@
 
 mod access;
 mod deltas;
+mod dry_run;
 mod front;
 mod ground;
 mod honest;

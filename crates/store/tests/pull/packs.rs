@@ -48,7 +48,7 @@ pub(crate) fn add_file(published: &mut Published, content: &[u8]) {
     transaction.commit().unwrap();
 }
 
-fn index_path(published: &Published) -> PathBuf {
+pub(crate) fn index_path(published: &Published) -> PathBuf {
     published.path.join(PackIndex::path(published.commit))
 }
 

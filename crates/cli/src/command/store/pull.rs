@@ -16,7 +16,7 @@ use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, LinkOptions, RepoOption, Verb};
 use crate::progress::ProgressOptions;
-use crate::report::{hinted, usage};
+use crate::report::usage;
 use crate::{text, version};
 
 /// Options of `pull`.
@@ -119,9 +119,12 @@ pub(crate) struct Pull {
     /// Use static deltas or nothing
     #[arg(long, help_heading = "Network")]
     pub(crate) require_static_deltas: bool,
-    /// Only tell how much static deltas would fetch; with --require-static-deltas
-    #[arg(long, help_heading = "Network")]
+    /// Only tell what would be fetched, by which way, and how much it is, as far as that is known
+    #[arg(long, help_heading = "What to fetch")]
     pub(crate) dry_run: bool,
+    /// With --dry-run: print as JSON
+    #[arg(long, requires = "dry_run", help_heading = "What to fetch")]
+    pub(crate) json: bool,
 
     /// Leave durability to the system
     #[arg(long, help_heading = "Durability")]
@@ -152,6 +155,10 @@ impl Verb for Pull {
             says: "all refs with their history, named as the remote names them",
         },
         Example {
+            call: "pull --repo=repo --dry-run origin os/stable",
+            says: "what would be fetched, and how much it is",
+        },
+        Example {
             call: "pull --repo=repo --limit-rate=500K --progress=json origin os/stable",
             says: "leave most of the link to others, and tell a program how far it is",
         },
@@ -164,12 +171,6 @@ impl Verb for Pull {
         }
         context.show_progress(&self.progress)?;
         let repo = self.repo.open(context)?;
-        if self.dry_run && !self.require_static_deltas {
-            return Err(hinted(
-                "--dry-run requires --require-static-deltas",
-                "`ostler remote summary REMOTE` shows what a remote has",
-            ));
-        }
         let (name, refs) = self.operands()?;
         let remote = repo.remote(name, repo.remotes_dir(None).as_deref())?;
         let options = self.options(context, &repo, &refs)?;
@@ -177,9 +178,10 @@ impl Verb for Pull {
         let report = pull::pull(&repo, &remote, &options, &*sink)?;
         drop(sink);
         if self.dry_run {
-            context
-                .printer
-                .line(text::pull::describe_dry_run(&report.deltas))?;
+            context.printer.line(match self.json {
+                true => serde_json::to_string_pretty(&text::pull::dry_run_json(&report))?,
+                false => text::pull::describe_dry_run(&report),
+            })?;
             return Ok(Exit::Done);
         }
         context.printer.line(text::pull::describe(&report))?;

@@ -21,7 +21,7 @@ impl Packs {
     /// Looks for native deltas that lead to the commits that are not whole here, from commits that are.
     ///
     /// # Errors
-    /// None for a delta that is absent, or of no use, which `sink` is told; [`PullError::Fetch`] if the network fails.
+    /// None for a delta that is absent, or of no use, which `sink` is told.
     pub(crate) fn open_deltas(
         &mut self,
         session: &Session<'_>,
@@ -30,8 +30,10 @@ impl Packs {
         sink: &dyn Sink,
     ) -> Result<(), PullError> {
         for commit in session.missing_commits()? {
+            let better =
+                |delta: &Found| is_pack_better(session, origin, (config, sink), commit, delta);
             match find(session, origin, commit)? {
-                Ok(Some(delta)) if !is_pack_better(session, origin, config, commit, &delta)? => {
+                Ok(Some(delta)) if !better(&delta)? => {
                     self.found.insert(commit, delta);
                 }
                 Ok(_) => {}
@@ -77,9 +79,11 @@ fn find(
     origin: &Origin,
     to: CommitId,
 ) -> Result<Result<Option<Found>, String>, PullError> {
-    let list = origin.optional(&origin.content, &NativeList::path(to), MAX_NATIVE_LIST)?;
-    let Some(list) = list else {
-        return Ok(Ok(None));
+    let list = match origin.optional(&origin.content, &NativeList::path(to), MAX_NATIVE_LIST) {
+        Ok(None) => return Ok(Ok(None)),
+        Ok(Some(list)) => list,
+        Err(PullError::Fetch(error)) => return Ok(Err(error.to_string())),
+        Err(error) => return Err(error),
     };
     let list = match NativeList::parse(&list) {
         Ok(list) => list,
@@ -127,7 +131,7 @@ fn find(
 fn is_pack_better(
     session: &Session<'_>,
     origin: &Origin,
-    config: &OriginConfig,
+    (config, sink): (&OriginConfig, &dyn Sink),
     commit: CommitId,
     delta: &Found,
 ) -> Result<bool, PullError> {
@@ -156,7 +160,7 @@ fn is_pack_better(
     if missing >= along / 2 {
         return Ok(false);
     }
-    let Some(index) = Packs::pack_index(origin, commit)? else {
+    let Some(index) = Packs::pack_index(origin, commit, sink)? else {
         return Ok(false);
     };
     Ok(Found::of(index).needed_bytes(has)? < needed_bytes)

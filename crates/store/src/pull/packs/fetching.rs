@@ -10,6 +10,7 @@ use super::sink::SegmentSink;
 use crate::error::StoreError;
 use crate::pull::error::PullError;
 use crate::pull::fetch::{Fetch, Message, object_error};
+use crate::pull::partial::Keeper;
 
 /// Parts of native deltas that are under way at once: each may take 48 MiB while it is unpacked, however many there are.
 const DELTA_PARTS: usize = 3;
@@ -36,17 +37,23 @@ impl Fetch<'_, '_, '_> {
         }
     }
 
-    fn submit_segment(&self, segment: Arc<Segment>, priority: Priority) {
+    fn submit_segment(&mut self, segment: Arc<Segment>, priority: Priority) {
         let part = segment.part();
         let path = segment.file.path.clone();
         let mut request = Request::new(self.origin.content.clone(), path, part.length);
         request.part = Some(part);
         request.size_hint_bytes = Some(part.length);
         request.priority = priority;
+        let intake = self.transaction.intake();
+        let keeper = match segment.kept_as() {
+            Some(name) if self.shared.keeps() => self.partials.keep(intake, name),
+            _ => Keeper::off(intake),
+        };
+        request.resume = keeper.resume(self.origin.content.urls().count() > 1);
         let sender = self.sender.clone();
         let sink = SegmentSink::new(
             Arc::clone(&self.shared),
-            segment,
+            (segment, keeper),
             sender.clone(),
             Arc::clone(&self.arrived_in_packs),
         );

@@ -21,11 +21,15 @@ use super::error::PullError;
 use super::origin::Origin;
 use crate::error::StoreError;
 use crate::pack::Group;
+use crate::progress::{Event, Sink};
 use segment::{PartFile, Segment, WantedGroup, segments};
 pub(crate) use sink::{ObjectReceiver, PackedMetadata, SegmentSink, Trouble};
 
 /// Metadata above this length is not taken from packs: it would be in memory.
 const MAX_METADATA: u64 = 4 << 20;
+
+/// No Zstandard frame has more content for each of its bytes: a block of 128 KiB takes four at least.
+const MAX_RATIO: u64 = 32 << 10;
 
 /// What the remote's packs and deltas have, and what of it has been asked for.
 #[derive(Default)]
@@ -97,36 +101,99 @@ fn is_part_of_tree(kind: ObjectKind) -> bool {
     )
 }
 
+/// What it takes to have some objects from packs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Room {
+    /// Parts of packs that are asked for.
+    pub(crate) parts: u64,
+    /// Bytes of these.
+    pub(crate) packed_bytes: u64,
+    /// Bytes of the objects, unpacked.
+    pub(crate) unpacked_bytes: u64,
+    /// Objects whose size, as the index says it, cannot be.
+    pub(crate) unbelieved_objects: u64,
+}
+
+impl Room {
+    fn add(&mut self, wanted: &WantedGroup) {
+        let group = &wanted.group;
+        let unpacked = group.members.iter().map(|member| member.size);
+        let unpacked = unpacked.fold(0, u64::saturating_add);
+        let is_believed = unpacked <= group.packed.saturating_mul(MAX_RATIO);
+        let members = group.members.iter().zip(&wanted.wanted);
+        for (member, _) in members.filter(|(_, name)| name.is_some()) {
+            match is_believed {
+                true => self.unpacked_bytes = self.unpacked_bytes.saturating_add(member.size),
+                false => self.unbelieved_objects += 1,
+            }
+        }
+    }
+}
+
 impl Packs {
     /// Fetches the pack indexes of those of `commits` to which no delta leads, as far as the remote has them.
     ///
     /// # Errors
-    /// None for an index that is absent, or of no use; [`PullError::Fetch`] if the network fails.
+    /// None for an index that is absent, or that is of no use, which is told.
     pub(crate) fn open_packs(
         &mut self,
         origin: &Origin,
         commits: &[CommitId],
+        sink: &dyn Sink,
     ) -> Result<(), PullError> {
         for commit in commits {
             if self.found.contains_key(commit) {
                 continue;
             }
-            if let Some(index) = Self::pack_index(origin, *commit)? {
+            if let Some(index) = Self::pack_index(origin, *commit, sink)? {
                 self.found.insert(*commit, Found::of(index));
             }
         }
         Ok(())
     }
 
-    fn pack_index(origin: &Origin, commit: CommitId) -> Result<Option<PackIndex>, PullError> {
+    fn pack_index(
+        origin: &Origin,
+        commit: CommitId,
+        sink: &dyn Sink,
+    ) -> Result<Option<PackIndex>, PullError> {
         let path = PackIndex::path(commit);
-        let found = origin.optional(&origin.content, &path, MAX_PACK_INDEX_SIZE)?;
-        Ok(found.and_then(|bytes| PackIndex::parse(&bytes).ok()))
+        let problem = match origin.optional(&origin.content, &path, MAX_PACK_INDEX_SIZE) {
+            Ok(None) => return Ok(None),
+            Ok(Some(bytes)) => match PackIndex::parse(&bytes) {
+                Ok(index) => return Ok(Some(index)),
+                Err(error) => format!("{path}: {error}"),
+            },
+            Err(PullError::Fetch(error)) => error.to_string(),
+            Err(error) => return Err(error),
+        };
+        sink.event(Event::Notice(format!(
+            "packs cannot be used, what they have is fetched object by object: {problem}"
+        )));
+        Ok(None)
     }
 
     /// Whether the remote has neither packs of any of the commits nor deltas to them.
     pub(crate) fn is_empty(&self) -> bool {
-        self.found.is_empty()
+        self.found.is_empty() && self.groups.is_empty()
+    }
+
+    /// Whether a pack, or a delta, has the object.
+    pub(crate) fn has(&self, name: &ObjectName) -> bool {
+        self.places.contains_key(name)
+    }
+
+    /// What it takes to have the objects, which are in packs.
+    pub(crate) fn room(&self, names: &HashSet<ObjectName>) -> Room {
+        let mut room = Room::default();
+        for segment in self.segments(names) {
+            room.parts += 1;
+            room.packed_bytes = room.packed_bytes.saturating_add(segment.part().length);
+            for group in &segment.groups {
+                room.add(group);
+            }
+        }
+        room
     }
 
     /// Whether a native delta leads to the commit.

@@ -11,6 +11,8 @@ use crate::pack::{Framing, Group};
 const GAP: u64 = 64 << 10;
 /// Where a part ends if it can, so that several come at once and one that fails is no great loss.
 const PART: u64 = 8 << 20;
+/// Bytes from which a group comes in a part of its own, which a pull after a kill goes on with.
+const ALONE: u64 = 4 << 20;
 
 /// A file of the remote's that groups are in.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -53,6 +55,13 @@ impl Segment {
         matches!(framing, Some(Framing::AfterOld(..)))
     }
 
+    /// By which name the beginning is kept, if it is worth it.
+    pub(crate) fn kept_as(&self) -> Option<String> {
+        let is_large = matches!(&self.groups[..], [only] if only.group.packed >= ALONE);
+        let path = self.file.path.replace('/', "-");
+        (is_large && !self.is_of_delta()).then(|| format!("part-of-{path}-{}", self.first()))
+    }
+
     /// Where it begins in the file.
     pub(crate) fn first(&self) -> u64 {
         self.groups.first().map_or(0, |group| group.group.offset)
@@ -78,7 +87,9 @@ pub(super) fn segments(mut groups: Vec<(Arc<PartFile>, WantedGroup)>) -> Vec<Seg
     for (file, group) in groups {
         let joined = segments.last_mut().filter(|last| {
             let ends = last.groups.last().map_or(0, end);
+            let packed = last.groups.last().map_or(0, |last| last.group.packed);
             last.file == file
+                && packed.max(group.group.packed) < ALONE
                 // Two indexes may name the same group.
                 && group.group.offset >= ends
                 && group.group.offset - ends <= GAP
@@ -128,6 +139,10 @@ mod tests {
         assert_eq!(
             parts(&[(0, 20), (far, 5), (far + GAP + 6, 1)]),
             [(0, far + 5), (far + GAP + 6, 1)]
+        );
+        assert_eq!(
+            parts(&[(0, 5), (5, ALONE), (5 + ALONE, 5), (10 + ALONE, 5)]),
+            [(0, 5), (5, ALONE), (5 + ALONE, 10)]
         );
         assert_eq!(
             parts(&[(0, PART), (PART, 1), (PART + 1, 2 * PART)]),

@@ -13,6 +13,7 @@ use super::segment::Segment;
 use crate::error::StoreError;
 use crate::object::check_bare_user_only;
 use crate::pack::{Piece, Unpacking};
+use crate::pull::partial::Keeper;
 use crate::pull::receive::{self, Shared};
 use crate::transaction::{ContentFile, Hashing};
 
@@ -30,6 +31,7 @@ pub(crate) struct SegmentSink<M> {
     /// Which group is next, or being unpacked.
     group: usize,
     unpacking: Option<Unpacking>,
+    keeper: Keeper,
     receiver: ObjectReceiver<M>,
 }
 
@@ -76,9 +78,10 @@ impl From<Trouble> for SinkFault {
 }
 
 impl<M: From<PackedMetadata>> SegmentSink<M> {
+    /// `keeper` has what an earlier pull received of it.
     pub(crate) fn new(
         shared: Arc<Shared>,
-        segment: Arc<Segment>,
+        (segment, keeper): (Arc<Segment>, Keeper),
         messages: Sender<M>,
         arrived: Arc<AtomicU64>,
     ) -> Self {
@@ -87,6 +90,7 @@ impl<M: From<PackedMetadata>> SegmentSink<M> {
             at: 0,
             group: 0,
             unpacking: None,
+            keeper,
             receiver: ObjectReceiver::new(shared, messages, arrived),
         }
     }
@@ -101,6 +105,14 @@ impl<M: From<PackedMetadata>> SegmentSink<M> {
         let delivered = &self.receiver.delivered;
         let wanted = self.segment.wanted();
         wanted.filter(|name| !delivered.contains(name)).collect()
+    }
+
+    /// What is wrong is not kept.
+    fn judge(&mut self, result: Result<(), Trouble>) -> Result<(), SinkFault> {
+        result.map_err(|trouble| {
+            self.keeper.forget();
+            trouble.into()
+        })
     }
 
     fn put(&mut self, mut bytes: &[u8]) -> Result<(), Trouble> {
@@ -243,14 +255,32 @@ impl<M: From<PackedMetadata> + Send> Sink for SegmentSink<M> {
             self.receiver.memory.clear();
             self.receiver.content = None;
         }
-        Ok(())
+        let off = Keeper::off(&self.receiver.shared.intake);
+        let mut keeper = std::mem::replace(&mut self.keeper, off);
+        let mut wrong = None;
+        let started = keeper.start(start, |bytes| {
+            self.put(bytes).map_err(|trouble| {
+                wrong = Some(trouble);
+                StoreError::io(
+                    "what an earlier pull had",
+                    io::ErrorKind::InvalidData.into(),
+                )
+            })
+        });
+        self.keeper = keeper;
+        let started = started.map_err(|error| wrong.unwrap_or(Trouble::Object(error)));
+        self.judge(started)
     }
 
     fn chunk(&mut self, bytes: &[u8]) -> Result<(), SinkFault> {
-        self.put(bytes).map_err(SinkFault::from)
+        let taken = self.put(bytes);
+        self.judge(taken)?;
+        self.keeper.put(bytes);
+        Ok(())
     }
 
     fn finish(&mut self) -> Result<(), SinkFault> {
+        self.keeper.forget();
         if self.group == self.segment.groups.len() {
             return Ok(());
         }
