@@ -16,6 +16,7 @@ mod commit;
 mod debian;
 mod deltas;
 mod etc;
+mod finders;
 mod host;
 mod metadata;
 mod payload_links;
