@@ -104,6 +104,8 @@ fn sizes_and_packages_are_told_by_the_commit_alone() {
             "{text}"
         );
         assert!(text.contains("  * bash:x86_64 5.1-1 -> 5.2-1\n"), "{text}");
+        let refused = repo.fail("diff", ["--summary", &first, &second]);
+        assert!(refused.contains("is partial"), "{refused}");
         // What was told is what then comes.
         repo.run("pull", ["origin", "os/stable"]);
         let arguments = ["--summary", "--json", &first, &second];

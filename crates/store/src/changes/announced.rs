@@ -4,7 +4,10 @@ use ostler_format::packages::{Package, PackagesError, pkglist};
 use ostler_format::{Commit, CommitId, ObjectKind, ObjectName, SIZES_KEY, SizeEntry, parse_sizes};
 use serde::Serialize;
 
-use super::{Count, Fetch, Installed, PackageChanges, databases, objects_of, packages, size_of};
+use super::{
+    Count, Fetch, Installed, PackageChanges, databases, objects_of, packages, require_whole,
+    size_of,
+};
 use crate::error::StoreError;
 use crate::repo::Repo;
 
@@ -41,9 +44,10 @@ pub struct Content {
 /// Finds out what `to`, of which nothing but the commit object need be here, says that it changes from `from`, which is whole.
 ///
 /// # Errors
-/// [`StoreError::ObjectMissing`] if `from` is not whole; [`StoreError::Malformed`] for sizes that are none.
+/// [`StoreError::Partial`], [`StoreError::ObjectMissing`] if `from` is not whole; [`StoreError::Malformed`] for sizes that are none.
 pub fn announced(repo: &Repo, from: CommitId, to: CommitId) -> Result<Announced, StoreError> {
     let (before, after) = (repo.read_commit(from)?, repo.read_commit(to)?);
+    require_whole(repo, from)?;
     let mut announced = Announced {
         commit: to.to_string(),
         version: after.metadata.get_str("version").map(str::to_owned),

@@ -81,9 +81,11 @@ pub struct Fetch {
 /// Finds out what changes from `from` to `to`.
 ///
 /// # Errors
-/// [`StoreError::ObjectMissing`] if a commit is not whole. A package database that cannot be read is no error.
+/// [`StoreError::Partial`], [`StoreError::ObjectMissing`] if a commit is not whole. A package database that cannot be read is no error.
 pub fn changes(repo: &Repo, from: CommitId, to: CommitId) -> Result<Changes, StoreError> {
     let (before, after) = (repo.read_commit(from)?, repo.read_commit(to)?);
+    require_whole(repo, from)?;
+    require_whole(repo, to)?;
     let mut changes = files::compare(repo, before.tree, after.tree)?;
     changes.fetch = fetch(repo, from, to)?;
     let read = |tree| databases::read(repo, tree);
@@ -93,6 +95,16 @@ pub fn changes(repo: &Repo, from: CommitId, to: CommitId) -> Result<Changes, Sto
         Err(problem) => changes.package_problem = Some(problem),
     }
     Ok(changes)
+}
+
+/// Of a commit that is marked partial some objects would be passed over.
+fn require_whole(repo: &Repo, id: CommitId) -> Result<(), StoreError> {
+    match repo.is_partial(id)? {
+        true => Err(StoreError::Partial {
+            commit: id.checksum(),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// All objects of a commit, but for its parents.
