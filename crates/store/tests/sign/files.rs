@@ -235,6 +235,24 @@ fn imported_keys_are_counted_once_and_what_is_new_of_them_is_merged() {
 }
 
 #[test]
+fn a_revocation_is_imported_with_its_key_or_refused() {
+    let ann = cert("Ann <ann@example.org>");
+    let alone = sequoia_openpgp::Packet::from(openpgp::revocation(&ann));
+    let alone = Keyring::parse(&alone.to_vec().unwrap()).unwrap();
+    let ground = Ground::new(&[]);
+    let name = RemoteName::new("origin").unwrap();
+    let refused = trusted::import(&ground.repo, &name, alone.clone());
+    let error = refused.unwrap_err().to_string();
+    assert!(error.contains("revokes a key"), "{error}");
+    assert!(!ground.repo.path().join("origin.trustedkeys.gpg").exists());
+    assert_eq!(ground.import(keyring([&ann])), 1);
+    assert_eq!(ground.import(alone), 0);
+    let signed = signature(&ann, DATA);
+    let error = ground.verify(SignatureKind::OpenPgp, signed).unwrap_err();
+    assert!(error.contains("Key revoked"), "{error}");
+}
+
+#[test]
 fn the_hosts_keyrings_are_for_remotes_without_one() {
     let (ann, bob) = (cert("Ann <ann@example.org>"), cert("Bob <bob@example.org>"));
     let ground = Ground::new(&[]);

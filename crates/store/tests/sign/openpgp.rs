@@ -15,7 +15,7 @@ use sequoia_openpgp::{Cert, Packet};
 use crate::{DATA, DAY, builder, cert, keyring, signature, signature_with, signing_key, then};
 
 /// A revocation of the certificate, a day after it was made.
-fn revocation(cert: &Cert) -> Signature {
+pub(crate) fn revocation(cert: &Cert) -> Signature {
     let primary = cert
         .primary_key()
         .key()

@@ -112,6 +112,16 @@ impl Keyring {
         }
     }
 
+    /// Whether there are revocations here and `other` has none of the certificates that they are of.
+    pub(super) fn revokes_strangers(&self, other: &Self) -> bool {
+        let is_of = |revocation: &Signature| {
+            let issuers = revocation.get_issuers();
+            let mut certs = other.certs.iter();
+            certs.any(|cert| issuers.iter().any(|it| it.aliases(cert.key_handle())))
+        };
+        !self.revocations.is_empty() && !self.revocations.iter().any(is_of)
+    }
+
     /// Keeps the certificates that `ids` name: a fingerprint, a key id of 16 or 8 digits, or a mail address.
     ///
     /// # Errors

@@ -108,6 +108,13 @@ pub fn import(repo: &Repo, remote: &RemoteName, keys: Keyring) -> Result<usize, 
     let name = format!("{remote}{SUFFIX}");
     let mut keyring = read_in(repo.dir(), &name)?.unwrap_or_default();
     let new = keys.new_beside(&keyring).len();
+    // A keyring keeps revocations with their keys, or not at all.
+    if keys.certs().is_empty() && keys.revokes_strangers(&keyring) {
+        return Err(SignError::Keyring {
+            path: None,
+            problem: "it revokes a key that is not known here; import the key first".to_owned(),
+        });
+    }
     keyring.extend(keys);
     repo.replace_file(repo.dir(), &name, &keyring.to_bytes()?, repo.durability())?;
     Ok(new)
