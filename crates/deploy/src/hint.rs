@@ -76,6 +76,9 @@ fn upgrade(error: &UpgradeError) -> Option<String> {
         UpgradeError::NothingFollowed { .. } => {
             "choose what to follow with `ostler rebase REMOTE:REF`".to_owned()
         }
+        UpgradeError::Layered { .. } => {
+            "upgrade with rpm-ostree, or drop what is layered with `ostler reset-layers`".to_owned()
+        }
         UpgradeError::Older { .. } => "use --allow-downgrade to permit it".to_owned(),
         _ => return None,
     })

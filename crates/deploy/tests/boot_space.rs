@@ -106,6 +106,35 @@ fn a_kernel_that_does_not_fit_is_refused_with_numbers_and_a_way_out() {
 }
 
 #[test]
+fn an_initrd_that_does_not_fit_beside_its_kernel_is_refused_too() {
+    let fixture = with_small_boot();
+    deploy_newest(&fixture).unwrap();
+    fs::create_dir_all(fixture.path.join("run")).unwrap();
+    let before = fixture.listing("sysroot/boot");
+    let file = fixture.path.join("overlay.img");
+    let mut lock = fixture.lock();
+    let commit = lock.repo().resolve("o:os/stable").unwrap();
+    let options = DeployOptions {
+        overlay_initrds: vec![file.clone()],
+        ..options()
+    };
+    fs::write(&file, "x".repeat(12 * MIB)).unwrap();
+    let error = deploy(&mut lock, commit, &options, &Silent).unwrap_err();
+    let DeployError::Preflight(PreflightError::BootSpace(BootSpaceError::Full {
+        needed_bytes,
+        ..
+    })) = &error
+    else {
+        panic!("{error}")
+    };
+    assert!(*needed_bytes > 12 << 20, "{error}");
+    assert_eq!(fixture.listing("sysroot/boot"), before);
+    fs::write(&file, "x".repeat(2 * MIB)).unwrap();
+    deploy(&mut lock, commit, &options, &Silent).unwrap();
+    assert_eq!(lock.deployments[0].overlay_initrds.len(), 1);
+}
+
+#[test]
 fn the_kernel_of_a_deployment_that_goes_makes_room_and_a_pinned_one_stays() {
     let fixture = with_small_boot();
     deploy_newest(&fixture).unwrap();

@@ -5,12 +5,14 @@
     reason = "this is test code; a panic is its way to report"
 )]
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::process::{Command, Stdio};
 
 use ostler_format::Xattrs;
 use ostler_format::archive::{
-    ArchiveEntry, ArchiveReader, EntryKind, TarHeader, TarKind, tar_end, tar_padding,
-    write_tar_entry,
+    ArchiveEntry, ArchiveReader, CpioHeader, EntryKind, TarHeader, TarKind, cpio_end, cpio_padding,
+    tar_end, tar_padding, write_cpio_header, write_tar_entry,
 };
 
 fn written(path: &str, kind: TarKind<'_>, xattrs: &Xattrs, content: &[u8]) -> Vec<u8> {
@@ -204,4 +206,65 @@ fn a_device_with_content_in_a_cpio_says_how_long_it_is() {
     reader.read_to_end(&mut content).unwrap();
     assert_eq!(content.len() as u64, entry.size);
     assert_eq!(reader.next_entry().unwrap(), None);
+}
+
+#[test]
+fn a_written_cpio_is_what_cpio_unpacks() {
+    let mut bytes = Vec::new();
+    let entries: [(&[u8], u32, &[u8]); 4] = [
+        (b"etc", 0o040_755, b""),
+        (b"etc/odd", 0o100_600, b"12345"),
+        (b"etc/empty", 0o100_644, b""),
+        (b"etc/link", 0o120_777, b"odd"),
+    ];
+    for (inode, (path, mode, content)) in (1..).zip(entries) {
+        let header = CpioHeader {
+            inode,
+            path,
+            mode,
+            uid: 0,
+            gid: 0,
+            size: content.len() as u32,
+        };
+        write_cpio_header(&mut bytes, &header);
+        bytes.extend_from_slice(content);
+        cpio_padding(&mut bytes);
+    }
+    cpio_end(&mut bytes);
+    let mut reader = ArchiveReader::new(bytes.as_slice()).unwrap();
+    for (path, mode, content) in entries {
+        let entry = reader.next_entry().unwrap().unwrap();
+        assert_eq!((entry.path.as_slice(), entry.mode), (path, mode & 0o7777));
+        let mut found = Vec::new();
+        match entry.kind {
+            EntryKind::Symlink(target) => found = target,
+            _ => {
+                reader.read_to_end(&mut found).unwrap();
+            }
+        }
+        assert_eq!(found, content);
+    }
+    assert_eq!(reader.next_entry().unwrap(), None);
+
+    let temp = tempfile::tempdir().unwrap();
+    let mut command = Command::new("cpio");
+    command
+        .args(["--extract", "--quiet"])
+        .current_dir(temp.path());
+    let Ok(mut cpio) = command.stdin(Stdio::piped()).spawn() else {
+        return;
+    };
+    cpio.stdin.take().unwrap().write_all(&bytes).unwrap();
+    assert!(cpio.wait().unwrap().success());
+    let etc = temp.path().join("etc");
+    assert_eq!(std::fs::read(etc.join("odd")).unwrap(), b"12345");
+    assert_eq!(
+        std::fs::read_link(etc.join("link")).unwrap().to_str(),
+        Some("odd")
+    );
+    let mode = std::fs::metadata(etc.join("odd"))
+        .unwrap()
+        .permissions()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
 }

@@ -152,6 +152,11 @@ fn a_reset_goes_back_to_the_tree_below_layered_packages() {
     let text = host.run(&["status"]);
     assert!(text.contains("LayeredPackages: fish vim"), "{text}");
 
+    let refused = host.fail(&["upgrade", "--stateroot=testos"]);
+    assert!(
+        refused.contains("packages") && refused.contains("reset-layers"),
+        "{refused}"
+    );
     host.host(&["reset-layers", "--initramfs"]);
     assert_eq!(host.overlays().len(), 0);
     assert_eq!(host.status()[0]["base-checksum"], base.as_str());

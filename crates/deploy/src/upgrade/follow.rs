@@ -41,6 +41,11 @@ impl Follow {
             .clone()
             .ok_or_else(nothing)?
             .without_transient();
+        if origin.is_layered().map_err(failed)? {
+            return Err(UpgradeError::Layered {
+                deployment: Box::new(current.id.clone()),
+            });
+        }
         let followed = origin.refspec().map_err(failed)?;
         origin.set_unlocked(Unlocked::None).map_err(failed)?;
         let (commit, old_ref) = match &options.target {

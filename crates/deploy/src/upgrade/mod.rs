@@ -56,6 +56,14 @@ pub enum UpgradeError {
         /// The deployment.
         deployment: Box<DeploymentId>,
     },
+    /// What comes from the remote lacks what was layered on it.
+    #[error(
+        "deployment `{deployment}` has packages or an initramfs of its own, which cannot be put on another tree yet"
+    )]
+    Layered {
+        /// The deployment.
+        deployment: Box<DeploymentId>,
+    },
     /// A person must do something first.
     #[error("origin unconfigured-state: {state}")]
     Unconfigured {

@@ -113,3 +113,44 @@ fn values_that_can_not_be_meant_are_refused_by_name() {
     }
     assert_eq!(parsed("").source().unwrap(), None);
 }
+
+#[test]
+fn what_was_asked_for_beyond_the_tree_is_dropped_part_by_part() {
+    let text = "[origin]\nbaserefspec=o:os\n\n[packages]\nrequested=fish;\n\n[overrides]\nremove=vim;\n\n\
+        [rpmostree]\nregenerate-initramfs=true\ninitramfs-etc=/etc/a;\n";
+    let mut origin = parsed(text);
+    assert!(origin.is_layered().unwrap());
+    assert_eq!(origin.initramfs_etc().unwrap(), ["/etc/a"]);
+    let packages = Layers {
+        packages: true,
+        ..Layers::default()
+    };
+    assert!(origin.drop_layers(packages).unwrap());
+    assert!(
+        !origin.drop_layers(packages).unwrap(),
+        "there are none any more"
+    );
+    assert!(origin.is_layered().unwrap());
+    let base = Source::BaseRefspec("o:os".to_owned());
+    assert_eq!(origin.source().unwrap(), Some(base), "overrides are left");
+    let rest = Layers {
+        overrides: true,
+        initramfs: true,
+        ..Layers::default()
+    };
+    assert!(origin.drop_layers(rest).unwrap());
+    assert_eq!(printed(&origin).trim_end(), "[origin]\nrefspec=o:os");
+
+    let custom = ("https://a/b".to_owned(), "in words".to_owned());
+    origin.set_custom(Some(&custom)).unwrap();
+    let again = parsed(&printed(&origin));
+    assert_eq!(again.custom().unwrap(), (Some(custom.0), Some(custom.1)));
+    origin.set_custom(None).unwrap();
+    origin.set_initramfs_etc(&["/etc/x y".to_owned()]).unwrap();
+    assert_eq!(
+        parsed(&printed(&origin)).initramfs_etc().unwrap(),
+        ["/etc/x y"]
+    );
+    origin.set_initramfs_etc(&[]).unwrap();
+    assert_eq!(printed(&origin).trim_end(), "[origin]\nrefspec=o:os");
+}
