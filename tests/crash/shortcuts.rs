@@ -19,13 +19,25 @@ fn on_repo(work: &Path, verb: &[&str], arguments: &[&str]) -> std::process::Comm
 
 #[test]
 fn pull_by_a_delta_or_packs_killed_anywhere_leaves_the_old_commit_or_the_new() {
-    for (name, prepare, option) in [
+    for (name, prepare, arguments, option) in [
         (
             "pull by a delta",
             "static-delta generate",
+            &["main"][..],
             "--require-static-deltas",
         ),
-        ("pull by packs", "pack create", "--disable-static-deltas"),
+        (
+            "pull by a native delta",
+            "static-delta generate",
+            &["--native", "main"],
+            "--require-static-deltas",
+        ),
+        (
+            "pull by packs",
+            "pack create",
+            &["main"],
+            "--disable-static-deltas",
+        ),
     ] {
         let scratch = Scratch::in_memory();
         let source = Program::ostree().init_quick(&scratch.join("source"), "archive");
@@ -33,7 +45,7 @@ fn pull_by_a_delta_or_packs_killed_anywhere_leaves_the_old_commit_or_the_new() {
         let target = target(&scratch, "bare");
         let new = commits(&source, &scratch.join("tree"), 2..3, Kinds::ALL);
         let ours = source.with(&ostler());
-        ours.run(prepare, ["main"]);
+        ours.run(prepare, arguments);
         ours.run("summary", ["-u"]);
         let server = Server::start(&ostler(), source.path());
         target.run("remote add", ["--no-gpg-verify", "origin", &server.url()]);
@@ -126,6 +138,46 @@ fn a_pack_has_its_index_last_whenever_its_making_is_killed() {
         after_run: &|work| {
             assert_eq!(state(work), Seen::New);
             // It tidies up, and leaves the pack of a commit that is there.
+            ostler()
+                .repo(&work.join("repo"))
+                .run("prune", ["--refs-only"]);
+            assert_nothing_unfinished(&work.join("repo"));
+            assert_eq!(state(work), Seen::New);
+        },
+    }
+    .run();
+}
+
+#[test]
+fn a_native_delta_is_listed_last_whenever_its_making_is_killed() {
+    let scratch = Scratch::in_memory();
+    let (_, new) = two_commits(&scratch);
+    let state = |work: &Path| {
+        let repo = ostler().repo(&work.join("repo"));
+        repo.fsck();
+        match repo.run("static-delta list", [""; 0]).as_str() {
+            "(No static deltas)" => Seen::Old,
+            // What is listed is whole.
+            name => {
+                repo.run("static-delta verify", [name]);
+                Seen::New
+            }
+        }
+    };
+    Case {
+        name: "static-delta generate --native",
+        template: &scratch.join("template"),
+        command: &|work| {
+            on_repo(
+                work,
+                &["static-delta", "generate"],
+                &["--native", "--level=1", &new],
+            )
+        },
+        again: None,
+        after_kill: &state,
+        after_run: &|work| {
+            assert_eq!(state(work), Seen::New);
             ostler()
                 .repo(&work.join("repo"))
                 .run("prune", ["--refs-only"]);

@@ -12,6 +12,7 @@ mod archives;
 mod forge;
 mod ground;
 mod links;
+mod native;
 mod objects;
 mod repair;
 mod server;

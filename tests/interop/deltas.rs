@@ -274,3 +274,60 @@ fn a_delta_is_the_same_whoever_looks_and_however_often() {
     );
     assert!(exists.contains("already exists"), "{exists}");
 }
+
+#[test]
+fn ostree_never_notices_native_deltas_and_ostler_pulls_by_them() {
+    let scratch = Scratch::in_memory();
+    let (source, old, new) = two_versions(&scratch, &Program::ostree());
+    let ours = source.with(&Program::ostler());
+    ours.run("static-delta generate", ["--native", "main"]);
+    let name = ours.run("static-delta list", [""; 0]);
+    assert_eq!(name, format!("{old}-{new}.native"));
+    let shown = ours.run("static-delta show", [name.as_str()]);
+    assert!(shown.contains("Number of groups:"), "{shown}");
+    assert_eq!(
+        source.run("static-delta list", [""; 0]),
+        "(No static deltas)"
+    );
+    source.run("summary", ["-u"]);
+    let summary = source.run("summary", ["-v"]);
+    assert!(
+        !summary.contains(&old),
+        "nothing in it is of deltas: {summary}"
+    );
+    source.fsck();
+    let server = Server::start(&Program::ostler(), source.path());
+    for program in [Program::ostree(), Program::ostler()] {
+        let client = program.init_quick(&scratch.join(program.name()), "bare-user");
+        client.run("remote add", ["--no-gpg-verify", "origin", &server.url()]);
+        client.run("pull", ["origin", &format!("main@{old}")]);
+        let repo = format!("--repo={}", client.path().display());
+        let mut arguments = vec!["pull", &repo, "origin", "main"];
+        let is_ours = program.name() == "ostler";
+        if is_ours {
+            arguments.push("--progress=json");
+        }
+        let output = program.command(arguments).output().unwrap();
+        let told = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{told}");
+        let by_native = told.contains("a native delta leads to the commit");
+        assert_eq!(by_native, is_ours, "{told}");
+        assert_eq!(client.run("rev-parse", ["origin:main"]), new);
+        client.fsck();
+    }
+    // Carried, into any mode.
+    let carried = scratch.join("update.delta");
+    let filename = format!("--filename={}", carried.display());
+    ours.run("static-delta generate", ["--native", &filename, "main"]);
+    for mode in ["bare", "bare-user", "archive"] {
+        let to = Program::ostler().init_quick(&scratch.join(format!("to-{mode}")), mode);
+        pull_local(&to, source.path(), &old);
+        to.run("static-delta apply-offline", [carried.to_str().unwrap()]);
+        to.with(&Program::ostree()).fsck();
+        to.run("ls", ["-R", &new]);
+    }
+    // The real one leaves them where they are; ours lets them go with their commit.
+    source.run("prune", ["--refs-only", "--depth=0"]);
+    ours.run("static-delta delete", [name.as_str()]);
+    assert_eq!(ours.run("static-delta list", [""; 0]), "(No static deltas)");
+}
