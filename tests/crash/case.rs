@@ -7,8 +7,10 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use nix::errno::Errno;
+use nix::mount::{MntFlags, umount2};
 use ostler_tests::Scratch;
-use ostler_tests::trace::{Fate, Step, Traced, run};
+use ostler_tests::trace::{Call, Fate, Step, Traced, run};
 
 /// Whose state was found after a kill.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,6 +47,7 @@ impl Case<'_> {
         let work = scratch.join("work");
         self.copy_to(&work);
         let undisturbed = run(&(self.command)(&work), |_| Fate::Live);
+        leave(&work);
         assert!(
             undisturbed.status.success(),
             "{}: {}",
@@ -63,6 +66,7 @@ impl Case<'_> {
         for number in (0..count).step_by(stride()) {
             self.copy_to(&work);
             let killed = kill_at(&(self.command)(&work), number);
+            leave(&work);
             if killed.status.success() {
                 // Threads share the work differently each time, so a run may have fewer steps.
                 continue;
@@ -102,10 +106,52 @@ impl Case<'_> {
                 self.name
             );
         }
+        self.fail(&work, count);
+    }
+
+    /// Lets the disk refuse steps: one step alone as broken, and all from one step on as full or read-only.
+    fn fail(&self, work: &Path, count: usize) {
+        let mut wrong = Vec::new();
+        let mut tried = 0;
+        for (index, number) in (0..count).step_by(failure_stride()).enumerate() {
+            let trouble = TROUBLES[index % TROUBLES.len()];
+            self.copy_to(work);
+            let failed = fail_at(&(self.command)(work), number, trouble);
+            leave(work);
+            tried += 1;
+            let checked = catch_unwind(AssertUnwindSafe(|| {
+                let state = (self.after_kill)(work);
+                match failed.status.code() {
+                    Some(0) => assert_eq!(state, Seen::New, "it says that it is done"),
+                    Some(_) => {
+                        let says = |word: &str| failed.text.contains(word);
+                        assert!(says("error: ") && says("hint: "), "no cause or no way out");
+                    }
+                    None => panic!("{}", failed.status),
+                }
+                self.again(work);
+            }));
+            if let Err(panic) = checked {
+                let (text, said) = (text(&*panic), &failed.text);
+                wrong.push(format!(
+                    "{trouble:?} at {number} of {count}:\n{text}\nit said: {said}"
+                ));
+            }
+        }
+        let harmed = wrong.len();
+        wrong.truncate(5);
+        assert!(
+            harmed == 0,
+            "{}: {harmed} of {tried} failures of the disk did harm:\n{}",
+            self.name,
+            wrong.join("\n")
+        );
+        println!("{}: {tried} failures of the disk were borne", self.name);
     }
 
     fn again(&self, work: &Path) {
         let output = self.again.unwrap_or(self.command)(work).output().unwrap();
+        leave(work);
         let stderr = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{}: {stderr}", output.status);
         (self.after_run)(work);
@@ -116,6 +162,19 @@ impl Case<'_> {
             remove(work);
         }
         copy(self.template, work);
+    }
+}
+
+/// Takes away what was mounted below a folder.
+pub(crate) fn leave(folder: &Path) {
+    let mounts = fs::read_to_string("/proc/thread-self/mountinfo").unwrap();
+    let points = mounts.lines().filter_map(|line| line.split(' ').nth(4));
+    let below: Vec<&Path> = points
+        .map(Path::new)
+        .filter(|point| point.starts_with(folder))
+        .collect();
+    for point in below.into_iter().rev() {
+        umount2(point, MntFlags::MNT_DETACH).unwrap();
     }
 }
 
@@ -135,6 +194,49 @@ fn remove(folder: &Path) {
         status.unwrap();
         fs::remove_dir_all(folder).unwrap();
     }
+}
+
+/// What a disk may answer.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    /// One step fails, and later ones work.
+    Broken,
+    /// What takes room fails from here on.
+    Full,
+    /// Everything fails from here on.
+    ReadOnly,
+}
+
+const TROUBLES: [Trouble; 3] = [Trouble::Broken, Trouble::Full, Trouble::ReadOnly];
+
+/// Runs a command whose step of that number meets with trouble.
+fn fail_at(command: &Command, number: usize, trouble: Trouble) -> Traced {
+    let mut count = 0;
+    run(command, |step| {
+        if step.call.is_sync() {
+            return Fate::Live;
+        }
+        count += 1;
+        // What programs say, and lock, is not on the disk in question.
+        if step.path.starts_with("/tmp") || step.path.starts_with("/dev/pts") {
+            return Fate::Live;
+        }
+        let takes_room = matches!(
+            step.call,
+            Call::Create | Call::Make | Call::Link | Call::Write
+        );
+        match trouble {
+            Trouble::Broken if count - 1 == number => Fate::Fail(Errno::EIO),
+            Trouble::Full if count > number && takes_room => Fate::Fail(Errno::ENOSPC),
+            Trouble::ReadOnly if count > number => Fate::Fail(Errno::EROFS),
+            _ => Fate::Live,
+        }
+    })
+}
+
+fn failure_stride() -> usize {
+    // Each kind of trouble meets each third of these.
+    stride() * 6 + 1
 }
 
 fn kill_at(command: &Command, number: usize) -> Traced {

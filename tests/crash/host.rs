@@ -16,7 +16,7 @@ use crate::order::{Disk, watch};
 use crate::ostler;
 
 /// A sysroot in `template`, with `first` deployed and edited in, made by the real `ostree`.
-struct Host {
+pub(crate) struct Host {
     scratch: Scratch,
     published: Repo,
 }
@@ -45,7 +45,7 @@ impl Host {
         host
     }
 
-    fn sysroot(&self) -> PathBuf {
+    pub(crate) fn sysroot(&self) -> PathBuf {
         self.scratch.join("template/sysroot")
     }
 
@@ -53,7 +53,7 @@ impl Host {
         Program::ostree().repo(&self.sysroot().join("ostree/repo"))
     }
 
-    fn admin(&self, arguments: &[&str]) -> String {
+    pub(crate) fn admin(&self, arguments: &[&str]) -> String {
         let sysroot = format!("--sysroot={}", self.sysroot().display());
         Program::ostree().run(
             ["admin"]
@@ -65,13 +65,13 @@ impl Host {
     }
 
     /// Commits a version to the repository that the sysroot pulls from.
-    fn publish(&self, os: Os<'_>) -> String {
+    pub(crate) fn publish(&self, os: Os<'_>) -> String {
         let tree = self.scratch.join(format!("tree-{}", os.version));
         os::write(&tree, os);
         self.published.commit("os/stable", &tree, &[])
     }
 
-    fn pull(&self) {
+    pub(crate) fn pull(&self) {
         self.repo().run("pull", ["origin", "os/stable"]);
     }
 
@@ -86,27 +86,26 @@ impl Host {
         fs::remove_file(etc.join("removed")).ok();
     }
 
-    fn template(&self) -> PathBuf {
+    pub(crate) fn template(&self) -> PathBuf {
         self.scratch.join("template")
     }
 }
 
-/// A command on the sysroot of a case, whose deployments are immutable, as on a real system; a verb of `admin`, or one of the host itself.
-fn admin(work: &Path, arguments: &[&str]) -> Command {
+/// A command on the sysroot of a case, whose deployments are immutable, as on a real system.
+pub(crate) fn ostler_on(work: &Path, words: &[&str]) -> Command {
     let sysroot = format!("--sysroot={}", work.join("sysroot").display());
-    let group = (arguments[0] != "factory-reset").then_some("admin");
-    let mut command = ostler().command(
-        group
-            .into_iter()
-            .chain(arguments.iter().copied())
-            .chain([sysroot.as_str()]),
-    );
+    let mut command = ostler().command(words.iter().copied().chain([sysroot.as_str()]));
     command.env_remove("OSTREE_SYSROOT_DEBUG");
     command
 }
 
+/// The commits of a boot order.
+pub(crate) fn commits(order: &[Slot]) -> Vec<String> {
+    order.iter().map(|slot| slot.commit().to_owned()).collect()
+}
+
 /// Checks what holds at any moment, and returns the boot order.
-fn sound(work: &Path) -> Vec<Slot> {
+pub(crate) fn sound(work: &Path) -> Vec<Slot> {
     let sysroot = work.join("sysroot");
     let order = boot_order::read(&sysroot);
     let repo = ostler().repo(&sysroot.join("ostree/repo"));
@@ -159,7 +158,7 @@ fn sound(work: &Path) -> Vec<Slot> {
 }
 
 /// Checks that `/etc` of a deployment is whole: nothing edited, or all that [`Host::deploy_and_edit`] edits.
-fn assert_merged(root: &Path) {
+pub(crate) fn assert_merged(root: &Path) {
     let read = |name: &str| fs::read_to_string(root.join(name)).unwrap();
     let version = read("usr/bin/program").replace("program ", "");
     assert_eq!(read("etc/default"), format!("default {version}"));
@@ -174,7 +173,7 @@ fn assert_merged(root: &Path) {
 }
 
 /// Nothing is left of what was not finished, and of what the boot order does not hold.
-fn assert_clean(work: &Path, order: &[Slot]) {
+pub(crate) fn assert_clean(work: &Path, order: &[Slot]) {
     let sysroot = work.join("sysroot");
     let names = |path: &str| -> BTreeSet<String> {
         let entries = fs::read_dir(sysroot.join(path)).into_iter().flatten();
@@ -229,35 +228,29 @@ fn assert_clean(work: &Path, order: &[Slot]) {
 }
 
 /// A command that changes the boot order.
-struct Change<'a> {
-    name: &'a str,
-    host: &'a Host,
-    arguments: &'a [&'a str],
+pub(crate) struct Change<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) host: &'a Host,
+    pub(crate) words: &'a [&'a str],
     /// What to run after a kill that came after the change; `None` is the same command.
-    again: Option<&'a [&'a str]>,
+    pub(crate) again: Option<&'a [&'a str]>,
     /// The commits of the boot order before.
-    old: &'a [&'a str],
+    pub(crate) old: &'a [&'a str],
     /// And after.
-    new: &'a [&'a str],
+    pub(crate) new: &'a [&'a str],
     /// Or if the command ran twice with success.
-    twice: &'a [&'a str],
+    pub(crate) twice: &'a [&'a str],
 }
 
 impl Change<'_> {
-    fn run(&self) {
-        let commits = |order: &[Slot]| -> Vec<String> {
-            order.iter().map(|slot| slot.commit().to_owned()).collect()
-        };
+    pub(crate) fn run(&self) {
         Case {
             name: self.name,
             template: &self.host.template(),
-            command: &|work| admin(work, self.arguments),
+            command: &|work| ostler_on(work, self.words),
             again: Some(&|work| {
                 let changed = commits(&boot_order::read(&work.join("sysroot"))) == self.new;
-                admin(
-                    work,
-                    self.again.filter(|_| changed).unwrap_or(self.arguments),
-                )
+                ostler_on(work, self.again.filter(|_| changed).unwrap_or(self.words))
             }),
             after_kill: &|work| {
                 let order = sound(work);
@@ -303,15 +296,20 @@ impl Change<'_> {
             .map(|slot| slot.root.clone())
             .collect();
         let mut switch = None;
-        watch(&admin(&work, self.arguments), |disk: &Disk, step: &Step| {
+        watch(&ostler_on(&work, self.words), |disk: &Disk, step: &Step| {
             let appears = step.appears().map(Path::to_owned);
             let switches = appears.is_some()
                 && (appears == Some(boot.join("loader")) || appears == active_links);
             if switches && step.call == Call::Rename {
                 let mut unsafe_paths = disk.unsafe_below(&boot);
                 unsafe_paths.extend(disk.unsafe_below(&ostree));
-                // The link that is about to be renamed, and the lock, which the next boot does not need.
-                unsafe_paths.retain(|path| *path != step.path && *path != ostree.join("lock"));
+                // The link that is about to be renamed, and what tells of the lock, which the next boot does not need.
+                let unneeded = [
+                    step.path.clone(),
+                    ostree.join("lock"),
+                    ostree.join("lock-owner"),
+                ];
+                unsafe_paths.retain(|path| !unneeded.iter().any(|unneeded| unneeded == path));
                 assert_eq!(
                     unsafe_paths,
                     Vec::<&Path>::new(),
@@ -333,7 +331,13 @@ impl Change<'_> {
     }
 }
 
-const DEPLOY: &[&str] = &["deploy", "--os=testos", "--karg=quiet", "origin:os/stable"];
+const DEPLOY: &[&str] = &[
+    "admin",
+    "deploy",
+    "--os=testos",
+    "--karg=quiet",
+    "origin:os/stable",
+];
 
 #[test]
 fn a_first_deploy_killed_anywhere_boots_nothing_or_the_deployment() {
@@ -347,7 +351,7 @@ fn a_first_deploy_killed_anywhere_boots_nothing_or_the_deployment() {
     Change {
         name: "first deploy",
         host: &host,
-        arguments: DEPLOY,
+        words: DEPLOY,
         again: None,
         old,
         new,
@@ -367,7 +371,7 @@ fn deploy_of_a_new_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
     Change {
         name: "deploy, new kernel",
         host: &host,
-        arguments: DEPLOY,
+        words: DEPLOY,
         again: None,
         old: &[&first],
         new: &[&second, &first],
@@ -393,7 +397,7 @@ fn deploy_of_the_same_kernel_killed_anywhere_boots_the_old_order_or_the_new() {
     Change {
         name: "deploy, same kernel",
         host: &host,
-        arguments: DEPLOY,
+        words: DEPLOY,
         again: None,
         old: &[&second, &first],
         new: &[&third, &second],
@@ -413,9 +417,9 @@ fn upgrade_killed_anywhere_boots_the_old_order_or_the_new_and_finishes_when_run_
     Change {
         name: "upgrade",
         host: &host,
-        arguments: &["upgrade", "--os=testos"],
+        words: &["admin", "upgrade", "--os=testos"],
         // There is nothing newer then, and so nothing is done.
-        again: Some(&["cleanup"]),
+        again: Some(&["admin", "cleanup"]),
         old: &[&first],
         new: &[&second, &first],
         twice: &[&second, &first],
@@ -429,7 +433,7 @@ fn a_factory_reset_killed_anywhere_boots_the_old_order_or_the_new() {
     Change {
         name: "factory reset",
         host: &host,
-        arguments: &["factory-reset", "--os=testos", "--keep=/etc/nested"],
+        words: &["factory-reset", "--os=testos", "--keep=/etc/nested"],
         again: None,
         old: &[&first],
         new: &[&first, &first],
@@ -439,7 +443,7 @@ fn a_factory_reset_killed_anywhere_boots_the_old_order_or_the_new() {
 }
 
 /// Version 1, deployed, with edits in its /etc.
-fn one_deployment() -> (Host, String) {
+pub(crate) fn one_deployment() -> (Host, String) {
     let host = Host::new();
     let first = host.publish(Os {
         version: "1",
@@ -450,7 +454,7 @@ fn one_deployment() -> (Host, String) {
 }
 
 /// Two deployments with kernels of their own.
-fn two_deployments() -> (Host, String, String) {
+pub(crate) fn two_deployments() -> (Host, String, String) {
     let (host, first) = one_deployment();
     let second = host.publish(Os {
         version: "2",
@@ -466,8 +470,8 @@ fn undeploy_killed_anywhere_boots_the_old_order_or_the_new() {
     Change {
         name: "undeploy",
         host: &host,
-        arguments: &["undeploy", "0"],
-        again: Some(&["cleanup"]),
+        words: &["admin", "undeploy", "0"],
+        again: Some(&["admin", "cleanup"]),
         old: &[&second, &first],
         new: &[&first],
         twice: &[&first],
@@ -481,8 +485,8 @@ fn set_default_killed_anywhere_boots_the_old_order_or_the_new() {
     Change {
         name: "set-default",
         host: &host,
-        arguments: &["set-default", "1"],
-        again: Some(&["cleanup"]),
+        words: &["admin", "set-default", "1"],
+        again: Some(&["admin", "cleanup"]),
         old: &[&second, &first],
         new: &[&first, &second],
         twice: &[&first, &second],
@@ -504,7 +508,7 @@ fn cleanup_killed_anywhere_keeps_the_boot_order_and_finishes_when_run_again() {
     Case {
         name: "cleanup",
         template: &host.template(),
-        command: &|work| admin(work, &["cleanup"]),
+        command: &|work| ostler_on(work, &["admin", "cleanup"]),
         again: None,
         after_kill: &|work| {
             let order = sound(work);

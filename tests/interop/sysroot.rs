@@ -248,3 +248,26 @@ fn pins_origins_and_kernel_arguments_of_one_hold_for_the_other() {
         assert_eq!(diffs[1], diffs[0]);
     }
 }
+
+#[test]
+fn both_programs_print_the_same_menu_for_grub() {
+    for (maker, user) in both_ways() {
+        let host = Host::new(&maker);
+        host.deploy(&maker, &["--karg=root=LABEL=x", "--karg=quiet"]);
+        host.publish("2");
+        host.pull(&maker);
+        host.deploy(&maker, &[]);
+        let sysroot = format!("--sysroot={}", host.sysroot.display());
+        let words = ["admin", "instutil", "grub2-generate", &sysroot];
+        let [made, read] = [&maker, &user].map(|program| {
+            let mut command = program.command(words);
+            command.env("GRUB2_BOOT_DEVICE_ID", "hd0-1");
+            command.env("GRUB2_PREPARE_ROOT_CACHE", "search --set=root x");
+            let output = command.output().unwrap();
+            assert!(output.status.success(), "{output:?}");
+            String::from_utf8(output.stdout).unwrap()
+        });
+        assert_eq!(read, made, "{} deployed", maker.name());
+        assert_eq!(made.matches("menuentry ").count(), 2, "{made}");
+    }
+}

@@ -5,7 +5,7 @@
 use std::collections::HashSet;
 
 use ostler_format::bootlink::loader_dir;
-use ostler_format::{Checksum, RefName, StaterootName, Turn};
+use ostler_format::{Checksum, CommitId, RefName, StaterootName, Turn};
 use ostler_fs::{Dir, FsError, TEMPORARY_PREFIX, Trusted};
 use ostler_store::progress::Silent;
 use ostler_store::prune::{PruneOptions, prune};
@@ -274,16 +274,7 @@ fn orphans(lock: &SysrootLock, stateroot: &StaterootName) -> Result<(), FsError>
 
 /// Sets the refs that keep the deployments' commits, and removes those of other boot orders.
 fn refs(lock: &SysrootLock) -> Result<(), CleanupError> {
-    let name = |index| {
-        let name = layout::deployment_ref(lock.boot_version, lock.sub_version, index);
-        RefKey::Head(RefName::new(name).expect("digits and slashes are a ref's name"))
-    };
-    for (index, deployment) in lock.deployments.iter().enumerate() {
-        let commit = deployment.id.commit;
-        if lock.repo.read_ref(&name(index))? != Some(commit) {
-            lock.repo.set_ref(&name(index), Some(commit))?;
-        }
-    }
+    hold_commits(lock)?;
     let prefix = RefKey::Head(RefName::new("ostree").expect("a word is a ref's name"));
     for key in lock.repo.list_refs(Some(&prefix))?.keys() {
         let Some((boot, sub, index)) = layout::parse_deployment_ref(key.name().as_str()) else {
@@ -294,6 +285,36 @@ fn refs(lock: &SysrootLock) -> Result<(), CleanupError> {
         if !active {
             lock.repo.set_ref(key, None)?;
         }
+    }
+    Ok(())
+}
+
+/// Gives each deployment the ref of its place. At no moment is a commit of the order without a ref: one that is about to lose its only one
+/// gets another beyond the last place, which goes with those of other orders.
+fn hold_commits(lock: &SysrootLock) -> Result<(), CleanupError> {
+    let name = |index| {
+        let name = layout::deployment_ref(lock.boot_version, lock.sub_version, index);
+        RefKey::Head(RefName::new(name).expect("digits and slashes are a ref's name"))
+    };
+    let order: Vec<CommitId> = lock.deployments.iter().map(|it| it.id.commit).collect();
+    let mut held = Vec::with_capacity(order.len());
+    for index in 0..order.len() {
+        held.push(lock.repo.read_ref(&name(index))?);
+    }
+    for (index, commit) in order.iter().enumerate() {
+        if held[index] == Some(*commit) {
+            continue;
+        }
+        let lost = held[index].filter(|old| {
+            let elsewhere = held.iter().filter(|held| **held == Some(*old)).count() > 1;
+            order.contains(old) && !elsewhere
+        });
+        if let Some(lost) = lost {
+            lock.repo.set_ref(&name(held.len()), Some(lost))?;
+            held.push(Some(lost));
+        }
+        lock.repo.set_ref(&name(index), Some(*commit))?;
+        held[index] = Some(*commit);
     }
     Ok(())
 }

@@ -10,6 +10,7 @@ use ostler_store::progress::Sink;
 use crate::cleanup::{self, CleanupError};
 use crate::deployment::Deployment;
 use crate::etc_merge::MergeReport;
+use crate::finalization;
 use crate::history;
 use crate::host_file::HostFileError;
 use crate::initramfs_etc::{self, InitramfsEtcError};
@@ -162,6 +163,8 @@ pub fn deploy(
     let made = deployment.clone();
     let published = place(lock, deployment, &wish)?;
     history::note_deployed(lock, &made);
+    // What was staged once is replaced, and so is the news of it.
+    finalization::forget_failure(lock).map_err(SysrootError::from)?;
     let bytes_freed = match options.prune {
         Prune::Objects => cleanup::full(lock)?.bytes_freed,
         Prune::Nothing => {

@@ -1,7 +1,7 @@
 //! What becomes of a staged deployment: whether it may be finished, and what came of the last one.
 //!
 //! A failure is told twice: the stamp in `/boot` is libostree's, which the next boot takes away once it has told of it; the record beside the
-//! deployments stays for `status` until a deployment is staged or finished again.
+//! deployments stays for `status` until a deployment is made, staged or finished again.
 
 use std::error::Error;
 
@@ -9,7 +9,7 @@ use ostler_format::{CommitId, Value};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 
 use crate::history;
-use crate::layout;
+use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::staged::Finalization;
 use crate::sysroot::{Sysroot, SysrootError};
@@ -188,7 +188,35 @@ pub fn last_failure(sysroot: &Sysroot) -> Result<Option<String>, FsError> {
             .ostree
             .read_optional(Trusted(layout::FINALIZE_RECORD), MAX_FAILURE_BYTES)?,
     };
-    Ok(found.map(|bytes| text(&bytes)))
+    // Finished, and interrupted before that was noted.
+    let finished = |text: &String| {
+        let published = sysroot
+            .deployments
+            .iter()
+            .filter(|now| now.staged.is_none());
+        published
+            .map(|now| interruption(&now.id))
+            .any(|start| text.starts_with(&start))
+    };
+    Ok(found
+        .map(|bytes| text(&bytes))
+        .filter(|text| !finished(text)))
+}
+
+/// What is told of a deployment whose finishing came to no end.
+fn interruption(id: &DeploymentId) -> String {
+    format!("finishing deployment `{id}` was interrupted")
+}
+
+/// Leaves word that a deployment is being finished: what stands there after a power cut, and goes once it is done or has failed.
+pub(crate) fn note_start(lock: &SysrootLock, id: &DeploymentId) -> Result<(), FsError> {
+    let reason = format!(
+        "{}\nhint: `ostler upgrade` stages it again",
+        interruption(id)
+    );
+    let record = Trusted(layout::FINALIZE_RECORD);
+    lock.ostree
+        .write_atomic(record, reason, 0o644, Durability::Synced)
 }
 
 /// Leaves the reason of a failure, with the way out, in both places.

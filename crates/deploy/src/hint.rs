@@ -1,7 +1,9 @@
 //! The way out of an error, in words: data beside the message, printed on a line of its own.
 
 use std::error::Error;
-use std::io::ErrorKind;
+use std::io::{self, ErrorKind};
+
+use ostler_fs::FsError;
 
 use crate::cleanup::CleanupError;
 use crate::etc_merge::EtcMergeError;
@@ -36,6 +38,27 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(meant))
         .or_else(|| error.downcast_ref().and_then(simple_lock))
         .or_else(|| simple(error).map(str::to_owned))
+        .or_else(|| disk(error).map(str::to_owned))
+}
+
+/// What a disk does not let be done.
+fn disk(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    /// `EIO`.
+    const BROKEN: i32 = 5;
+    let of_path = error.downcast_ref().map(FsError::io);
+    let error: &io::Error = of_path.or_else(|| error.downcast_ref())?;
+    match error.kind() {
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
+            Some("make room on the file system of that path, and run the command again")
+        }
+        ErrorKind::ReadOnlyFilesystem => Some(
+            "mount it writable, and run the command again; if it was writable before, `dmesg` says what went wrong",
+        ),
+        _ if error.raw_os_error() == Some(BROKEN) => Some(
+            "the disk gives errors, and `dmesg` says which; save what is on it, then run the command again",
+        ),
+        _ => None,
+    }
 }
 
 fn plan(error: &PlanError) -> Option<String> {

@@ -3,6 +3,7 @@
 //! ```text
 //! /ostree/repo                                          the repository, mode bare
 //! /ostree/lock                                          held by whoever changes deployments
+//! /ostree/lock-owner                                    who that is, JSON
 //! /ostree/finalize-failure                              why the last staged deployment could not be finished, text
 //! /ostree/history                                       what was deployed and booted, JSON lines
 //! /ostree/deploy/<stateroot>/var                        shared by the stateroot's deployments
@@ -32,6 +33,8 @@ pub const REPO: &str = "repo";
 pub const DEPLOY: &str = "deploy";
 /// Within [`OSTREE`]: the lock file.
 pub const LOCK: &str = "lock";
+/// Within [`OSTREE`]: who holds the lock, JSON that everybody may read, as the lock file may not be.
+pub const LOCK_OWNER: &str = "lock-owner";
 /// The directory that the boot loader reads.
 pub const BOOT: &str = "boot";
 

@@ -12,6 +12,7 @@
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
+//! | [`state_overlay`], [`relabel`], [`boot_menu`] | what units and installers call |
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`reset`], [`initramfs_etc`] | what was asked for beyond the tree; files of `/etc` in the first root |
 //! | [`status`], [`holding`], [`history`] | what is told of all of it |
@@ -21,6 +22,7 @@
 //! written, and afterwards nothing to what it replaced, so a crash anywhere leaves only what the next cleanup removes.
 
 pub mod apply;
+pub mod boot_menu;
 mod boot_settings;
 pub mod cleanup;
 pub mod deploy;
@@ -49,11 +51,13 @@ pub mod overlay;
 pub mod plan;
 pub mod preflight;
 pub mod publish;
+pub mod relabel;
 pub mod reset;
 pub mod retention;
 pub mod settings;
 pub mod signatures;
 pub mod staged;
+pub mod state_overlay;
 pub mod stateroot;
 pub mod status;
 pub mod sysroot;

@@ -52,6 +52,7 @@ impl Deref for SysrootLock {
 
 impl Drop for SysrootLock {
     fn drop(&mut self) {
+        lock_owner::forget(&self.sysroot.ostree);
         // A name that stays behind is locked again by the next process; it harms nobody.
         let _ = self.sysroot.ostree.unlink_optional(layout::LOCK);
     }
@@ -86,7 +87,7 @@ impl SysrootLock {
     ) -> Result<Self, SysrootLockError> {
         let mut sysroot = Sysroot::open_on(path, settings, host)?;
         let lock = lock(&sysroot.ostree, waiting)?;
-        lock_owner::note(lock.file());
+        lock_owner::note(&sysroot.ostree);
         // What was read before the lock was had may have changed.
         sysroot.reload()?;
         Ok(Self {

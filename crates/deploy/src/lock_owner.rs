@@ -1,23 +1,23 @@
 //! Who holds the right to change a system root, what for, and since when.
 //!
-//! The owner writes itself into the file that it has locked. What stands in a file that nobody holds a lock on is of a process that was
-//! killed, and counts for nothing; a process of libostree writes nothing, and is known by its number and name alone.
+//! The owner writes itself into a file beside the one that it has locked: whoever may read a file may lock it, too, and keep others out. What
+//! stands there while nobody holds the lock, or another process does, is of a process that was killed, and counts for nothing; a process of
+//! libostree writes nothing, and is known by its number and name alone, to those who may know it.
 
 use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt as _;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::thread::sleep;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ostler_fs::lock::{End, Holder, end, holders};
-use ostler_fs::{Access, Dir, FsError, Trusted};
+use ostler_fs::lock::{End, Holder, end, holders, is_locked};
+use ostler_fs::{Access, Dir, Durability, FsError, Trusted};
 use serde::{Deserialize, Serialize};
 
 use crate::layout;
 
 /// The most that is read or written.
-const MAX_BYTES: usize = 4096;
+const MAX_BYTES: u64 = 4096;
 /// The longest command line that is noted, in characters.
 const MAX_WHAT: usize = 256;
 /// How often is looked whether an owner has ended.
@@ -83,21 +83,52 @@ pub enum Cancelled {
     StillThere(Vec<HeldBy>),
 }
 
-/// Writes this process into a file that it has locked. A name is a help and no more: that it can't be written stops nobody.
-pub(crate) fn note(file: &File) {
+/// Says that this process has locked the system root. A name is a help and no more: that it can't be written stops nobody.
+pub(crate) fn note(ostree: &Dir) {
     let text = serde_json::to_vec(&Owner::this_process()).unwrap_or_default();
-    let _ = file.set_len(0).and_then(|()| file.write_all_at(&text, 0));
+    let _ = ostree.write_atomic(layout::LOCK_OWNER, text, 0o644, Durability::Cached);
+}
+
+/// Takes back what [`note`] said.
+pub(crate) fn forget(ostree: &Dir) {
+    let _ = ostree.unlink_optional(layout::LOCK_OWNER);
 }
 
 /// Returns who holds the lock of the system root at `path`; nobody where there is no lock file.
 ///
+/// Without the right to open the lock file, only those are known that say who they are.
+///
 /// # Errors
-/// [`FsError`] without the right to read the lock file.
+/// [`FsError`] without the right to read the system root.
 pub fn held_by(path: impl AsRef<Path>) -> Result<Vec<HeldBy>, FsError> {
-    match open(path.as_ref())? {
-        Some(file) => Ok(holders_of(&file)),
-        None => Ok(Vec::new()),
+    let Some(ostree) = open(path.as_ref())? else {
+        return Ok(Vec::new());
+    };
+    match ostree.open_file_optional(layout::LOCK, Access::Read) {
+        Ok(Some(file)) => Ok(holders_of(&ostree, &file)),
+        Ok(None) => Ok(Vec::new()),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => told(&ostree),
+        Err(error) => Err(error),
     }
+}
+
+/// The owner, in its own words.
+fn told(ostree: &Dir) -> Result<Vec<HeldBy>, FsError> {
+    let lock = ostree.metadata_optional(layout::LOCK)?;
+    if !lock.is_some_and(|lock| is_locked(lock.dev_ino())) {
+        return Ok(Vec::new());
+    }
+    let holder = |owner: &Owner| Holder {
+        pid: owner.pid,
+        name: owner.what.split(' ').next().unwrap_or_default().to_owned(),
+    };
+    let owner = read(ostree).into_iter();
+    Ok(owner
+        .map(|owner| HeldBy {
+            holder: holder(&owner),
+            owner: Some(owner),
+        })
+        .collect())
 }
 
 /// Ends whoever holds the lock of the system root at `path`: asks it to, and after `patience` kills it; returns after twice that time.
@@ -107,10 +138,13 @@ pub fn held_by(path: impl AsRef<Path>) -> Result<Vec<HeldBy>, FsError> {
 /// # Errors
 /// [`FsError`] without the right to read the lock file, or to end the process.
 pub fn cancel(path: impl AsRef<Path>, patience: Duration) -> Result<Cancelled, FsError> {
-    let Some(file) = open(path.as_ref())? else {
+    let Some(ostree) = open(path.as_ref())? else {
         return Ok(Cancelled::Nobody);
     };
-    let found = holders_of(&file);
+    let Some(file) = ostree.open_file_optional(layout::LOCK, Access::Read)? else {
+        return Ok(Cancelled::Nobody);
+    };
+    let found = holders_of(&ostree, &file);
     if found.is_empty() {
         return Ok(Cancelled::Nobody);
     }
@@ -127,19 +161,15 @@ pub fn cancel(path: impl AsRef<Path>, patience: Duration) -> Result<Cancelled, F
             sleep(PAUSE);
         }
     }
-    Ok(Cancelled::StillThere(holders_of(&file)))
+    Ok(Cancelled::StillThere(holders_of(&ostree, &file)))
 }
 
-fn open(path: &Path) -> Result<Option<File>, FsError> {
-    let root = Dir::open_ambient(path)?;
-    match root.open_dir_optional(Trusted(format!("{}/.", layout::OSTREE)))? {
-        Some(ostree) => ostree.open_file_optional(layout::LOCK, Access::Read),
-        None => Ok(None),
-    }
+fn open(path: &Path) -> Result<Option<Dir>, FsError> {
+    Dir::open_ambient(path)?.open_dir_optional(Trusted(format!("{}/.", layout::OSTREE)))
 }
 
-fn holders_of(file: &File) -> Vec<HeldBy> {
-    let owner = read(file).ok().flatten();
+fn holders_of(ostree: &Dir, file: &File) -> Vec<HeldBy> {
+    let owner = read(ostree);
     let held_by = |holder: Holder| HeldBy {
         owner: owner.clone().filter(|owner| owner.pid == holder.pid),
         holder,
@@ -147,8 +177,12 @@ fn holders_of(file: &File) -> Vec<HeldBy> {
     holders(file).into_iter().map(held_by).collect()
 }
 
-fn read(file: &File) -> io::Result<Option<Owner>> {
-    let mut bytes = vec![0; MAX_BYTES];
-    let count = file.read_at(&mut bytes, 0)?;
-    Ok(serde_json::from_slice(&bytes[..count]).ok())
+/// What the owner says of itself, if it is there.
+fn read(ostree: &Dir) -> Option<Owner> {
+    let text = ostree.read_optional(layout::LOCK_OWNER, MAX_BYTES).ok()??;
+    let owner: Owner = serde_json::from_slice(&text).ok()?;
+    Path::new("/proc")
+        .join(owner.pid.to_string())
+        .exists()
+        .then_some(owner)
 }

@@ -311,6 +311,7 @@ fn finalize_inner(lock: &mut SysrootLock) -> Result<Option<Deployed>, StageError
     if !says_annotations && let Some(merge) = &merge {
         staged.entry.other = merge.annotations();
     }
+    finalization::note_start(lock, &staged.id)?;
     // From here on a crash must not find a half-merged deployment to be finished.
     Dir::open_ambient(&lock.host.run)?.unlink_optional(Trusted(layout::RUN_STAGED))?;
     lock.sysroot_mut().reload()?;

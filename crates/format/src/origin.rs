@@ -417,6 +417,7 @@ impl Origin {
     pub fn without_transient(&self) -> Self {
         let mut origin = self.clone();
         origin.file.remove_group(TRANSIENT);
+        origin.file.remove_key(GROUP, "unlocked");
         origin
     }
 }

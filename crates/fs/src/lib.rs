@@ -14,6 +14,7 @@
 //! | [`inode_flags`] | the immutable flag, fs-verity |
 //! | [`loop_device`] | a file as a block device |
 //! | [`mount`] | mount table, bind, remount, move, private namespace, boot id |
+//! | [`overlay`] | a writable layer above a directory, made complete before it is seen |
 //! | `inherited` | [`inherited()`]: descriptors that the process was given by number |
 //! | `freeze` | writing a journal back before a boot loader reads |
 //!
@@ -32,6 +33,7 @@ pub mod loop_device;
 mod metadata;
 pub mod mount;
 mod name;
+pub mod overlay;
 mod space;
 mod temp_file;
 mod walk;

@@ -6,9 +6,10 @@
 //! A ref is a file with 64 hex digits and a line feed; an alias is a relative symlink to another ref.
 
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 
 use ostler_format::{Checksum, CollectionId, CommitId, RefName, Refspec, RemoteName, Revision};
-use ostler_fs::{Dir, Durability, FileType, Trusted};
+use ostler_fs::{Dir, Durability, FileType, FsError, Trusted};
 
 use crate::error::StoreError;
 use crate::repo::Repo;
@@ -515,7 +516,8 @@ pub(crate) fn write(
     };
     let root = repo.dir().create_dir_all(root_path, 0o775)?;
     let (parent, name) = open_parent(&root, &below).map_err(|source| match source {
-        StoreError::Fs(source) => StoreError::RefConflict {
+        // A full disk stands in nobody's way.
+        StoreError::Fs(source) if is_in_the_way(&source) => StoreError::RefConflict {
             name: key.to_string(),
             reason: source.to_string(),
         },
@@ -531,6 +533,14 @@ fn open_parent<'p>(root: &Dir, path: &'p str) -> Result<(Dir, &'p str), StoreErr
         None => (root.try_clone()?, path),
         Some((parent, name)) => (root.create_dir_all(parent, 0o775)?, name),
     })
+}
+
+/// Whether something else has the name of a folder of refs.
+fn is_in_the_way(error: &FsError) -> bool {
+    /// A symlink, which is how an alias is kept.
+    const ELOOP: i32 = 40;
+    let kinds = [ErrorKind::AlreadyExists, ErrorKind::NotADirectory];
+    kinds.contains(&error.kind()) || error.io().raw_os_error() == Some(ELOOP)
 }
 
 /// A folder of refs whose refs are all gone may become a ref; one with refs in it may not.

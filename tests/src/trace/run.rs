@@ -1,5 +1,6 @@
 //! Runs a program under ptrace.
 
+use std::collections::HashMap;
 use std::ffi::OsStr;
 use std::io::{Read, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -21,6 +22,8 @@ pub enum Fate {
     Live,
     /// It is killed, and the step is not made.
     Die,
+    /// The step is not made, and the program is told this error.
+    Fail(Errno),
 }
 
 /// How a traced program went.
@@ -87,6 +90,7 @@ fn follow(leader: Pid, mut entered: impl FnMut(Pid) -> Fate) -> ExitStatus {
     // Without the last flag children of other tests would be waited for, too.
     let flags = WaitPidFlag::__WALL | WaitPidFlag::__WNOTHREAD;
     let mut dead = false;
+    let mut failing = HashMap::new();
     loop {
         let resume = match waitpid(Pid::from_raw(-1), Some(flags)) {
             Err(Errno::EINTR) => continue,
@@ -100,9 +104,20 @@ fn follow(leader: Pid, mut entered: impl FnMut(Pid) -> Fate) -> ExitStatus {
             Ok(WaitStatus::PtraceSyscall(thread)) => {
                 let entry = ptrace::syscall_info(thread)
                     .is_ok_and(|info| info.op == libc::PTRACE_SYSCALL_INFO_ENTRY);
-                if entry && !dead && entered(thread) == Fate::Die {
-                    dead = true;
-                    signal::kill(leader, Signal::SIGKILL).unwrap();
+                if let Some(errno) = failing.remove(&thread).filter(|_| !entry) {
+                    give_error(thread, errno);
+                } else if entry && !dead {
+                    match entered(thread) {
+                        Fate::Live => {}
+                        Fate::Die => {
+                            dead = true;
+                            signal::kill(leader, Signal::SIGKILL).unwrap();
+                        }
+                        Fate::Fail(errno) => {
+                            skip_call(thread);
+                            failing.insert(thread, errno);
+                        }
+                    }
                 }
                 Some((thread, None))
             }
@@ -119,3 +134,27 @@ fn follow(leader: Pid, mut entered: impl FnMut(Pid) -> Fate) -> ExitStatus {
         }
     }
 }
+
+/// Has the kernel look for a system call that does not exist, at whose entry the thread has stopped.
+#[cfg(target_arch = "x86_64")]
+fn skip_call(thread: Pid) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    registers.orig_rax = u64::MAX;
+    ptrace::setregs(thread, registers).unwrap();
+}
+
+/// Puts an error in the place of a system call's result, at whose exit the thread has stopped.
+#[cfg(target_arch = "x86_64")]
+fn give_error(thread: Pid, errno: Errno) {
+    let mut registers = ptrace::getregs(thread).unwrap();
+    registers.rax = i64::from(-(errno as i32)).cast_unsigned();
+    ptrace::setregs(thread, registers).unwrap();
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn skip_call(_: Pid) {
+    panic!("errors are injected on x86_64 alone");
+}
+
+#[cfg(not(target_arch = "x86_64"))]
+fn give_error(_: Pid, _: Errno) {}

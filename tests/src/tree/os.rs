@@ -29,6 +29,9 @@ pub fn write(path: &Path, os: Os<'_>) {
         "sysroot",
         "boot",
         "dev",
+        // Where a test shows the libraries of its own program.
+        "lib",
+        "lib64",
         "proc",
         "sys",
         "run",

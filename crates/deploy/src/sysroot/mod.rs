@@ -11,7 +11,7 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 
 use ostler_format::origin::OriginError;
-use ostler_format::{StaterootName, Turn};
+use ostler_format::{BootEntry, StaterootName, Turn};
 use ostler_fs::{Dir, FsError, Trusted};
 use ostler_store::{Repo, StoreError};
 
@@ -259,6 +259,21 @@ impl Sysroot {
         }
         .state()?;
         Ok(())
+    }
+
+    /// Reads the boot entries of a boot version, active or not, the default first.
+    ///
+    /// # Errors
+    /// As [`Sysroot::open`].
+    pub fn boot_entries(&self, version: Turn) -> Result<Vec<BootEntry>, SysrootError> {
+        let reader = Reader {
+            ostree: &self.ostree,
+            boot: self.boot.as_ref(),
+            host: &self.host,
+            running: self.running,
+        };
+        let entries = reader.entries(version)?.into_iter();
+        Ok(entries.map(|(_, entry)| entry).collect())
     }
 
     /// Returns the path that it was opened by.

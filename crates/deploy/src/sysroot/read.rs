@@ -75,7 +75,10 @@ impl Reader<'_> {
     }
 
     /// The active entries with their names, first what boots next.
-    fn entries(&self, boot_version: Turn) -> Result<Vec<(String, BootEntry)>, SysrootError> {
+    pub(super) fn entries(
+        &self,
+        boot_version: Turn,
+    ) -> Result<Vec<(String, BootEntry)>, SysrootError> {
         let path = layout::entries(boot_version);
         let Some(boot) = self.boot else {
             return Ok(Vec::new());

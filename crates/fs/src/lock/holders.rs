@@ -32,12 +32,7 @@ pub fn holders(file: impl AsFd) -> Vec<Holder> {
     let Ok(metadata) = crate::file::metadata(&file) else {
         return Vec::new();
     };
-    let inode = format!(
-        "{:02x}:{:02x}:{}",
-        major(metadata.dev),
-        minor(metadata.dev),
-        metadata.ino
-    );
+    let inode = shown_inode(metadata.dev, metadata.ino);
     let Ok(processes) = fs::read_dir("/proc") else {
         return Vec::new();
     };
@@ -52,6 +47,13 @@ pub fn holders(file: impl AsFd) -> Vec<Holder> {
         .collect();
     holders.sort_by_key(|holder| holder.pid);
     holders
+}
+
+/// Whether anybody holds an open-file-description lock on a file that may not be opened, by its device and inode; anybody may ask.
+pub fn is_locked((dev, ino): (u64, u64)) -> bool {
+    let inode = shown_inode(dev, ino);
+    let locks = fs::read_to_string("/proc/locks").unwrap_or_default();
+    locks.lines().any(|line| names_lock(line, &inode))
 }
 
 /// How a process is ended.
@@ -101,15 +103,22 @@ fn holds(pid: u32, inode: &str) -> bool {
         .any(|descriptor| has_lock(&descriptor.path(), inode))
 }
 
+fn shown_inode(dev: u64, ino: u64) -> String {
+    format!("{:02x}:{:02x}:{ino}", major(dev), minor(dev))
+}
+
+/// Reads `1: OFDLCK ADVISORY  WRITE -1 fe:00:1234 0 EOF`.
+fn names_lock(line: &str, inode: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.any(|word| word == "OFDLCK") && words.any(|word| word == inode)
+}
+
 fn has_lock(fdinfo: &Path, inode: &str) -> bool {
     let text = fs::read_to_string(fdinfo).unwrap_or_default();
     // `lock:\t1: OFDLCK ADVISORY  WRITE -1 fe:00:1234 0 EOF`
     text.lines()
         .filter(|line| line.starts_with("lock:"))
-        .any(|line| {
-            let mut words = line.split_whitespace();
-            words.any(|word| word == "OFDLCK") && words.any(|word| word == inode)
-        })
+        .any(|line| names_lock(line, inode))
 }
 
 fn name_of(pid: u32) -> String {

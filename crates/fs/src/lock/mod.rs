@@ -18,7 +18,7 @@ use nix::libc;
 use crate::dir::shown_path;
 use crate::error::FsError;
 
-pub use holders::{End, Holder, end, holders};
+pub use holders::{End, Holder, end, holders, is_locked};
 pub use stack::{LockGuard, LockStack};
 
 /// How much a lock keeps others out.

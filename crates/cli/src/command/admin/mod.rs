@@ -6,13 +6,16 @@ pub(crate) mod config_diff;
 pub(crate) mod current_dir;
 pub(crate) mod deploy;
 pub(crate) mod finalize_staged;
+pub(crate) mod grub2_generate;
 pub(crate) mod init_fs;
 pub(crate) mod kargs_edit_in_place;
 pub(crate) mod lock_finalization;
 pub(crate) mod pin;
+pub(crate) mod selinux_ensure_labeled;
 pub(crate) mod set_default;
 pub(crate) mod set_kargs;
 pub(crate) mod set_origin;
+pub(crate) mod state_overlay;
 pub(crate) mod stateroot_init;
 pub(crate) mod status;
 pub(crate) mod switch;
@@ -42,6 +45,7 @@ pub(crate) static ADMIN: Group = Group {
                 verb::<set_origin::SetOrigin>(),
                 verb::<config_diff::ConfigDiff>(),
                 verb::<unlock::Unlock>(),
+                verb::<state_overlay::StateOverlay>(),
                 verb::<lock_finalization::LockFinalization>(),
                 verb::<finalize_staged::FinalizeStaged>(),
                 verb::<boot_complete::BootComplete>(),
@@ -78,7 +82,11 @@ static INSTUTIL: Group = Group {
     operands: "COMMAND",
     sections: &[Section {
         heading: "Installers",
-        nodes: &[verb::<set_kargs::SetKargs>()],
+        nodes: &[
+            verb::<set_kargs::SetKargs>(),
+            verb::<selinux_ensure_labeled::SelinuxEnsureLabeled>(),
+            verb::<grub2_generate::Grub2Generate>(),
+        ],
     }],
     without_verb: None,
 };

@@ -1,6 +1,6 @@
 //! `admin unlock`: a writable layer over `/usr`.
 
-use ostler_deploy::unlock::{self, Layer, Places};
+use ostler_deploy::unlock::{self, Layer, Outside, Places};
 
 use super::system;
 use crate::context::Context;
@@ -15,11 +15,15 @@ pub(crate) struct Unlock {
     /// Mount the layer read-only: a process makes it writable in a mount namespace of its own
     #[arg(long)]
     pub(crate) transient: bool,
+    /// Keep what is changed at the next boots, and make a deployment to go back to
+    #[arg(long, conflicts_with = "transient")]
+    pub(crate) hotfix: bool,
 }
 
 impl Verb for Unlock {
     const NAME: &'static str = "unlock";
-    const ABOUT: &'static str = "Make /usr of the running deployment writable until the next boot";
+    const ABOUT: &'static str =
+        "Make /usr of the running deployment writable, until the next boot or for good";
     const EXAMPLES: &'static [Example] = &[
         Example {
             call: "admin unlock",
@@ -29,9 +33,16 @@ impl Verb for Unlock {
             call: "admin unlock --transient",
             says: "prepare it for `unshare -m`, then `mount -o remount,rw /usr` in there",
         },
+        Example {
+            call: "admin unlock --hotfix",
+            says: "repair something in /usr that can't wait; the next upgrade starts from a whole tree again",
+        },
     ];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
+        if self.hotfix {
+            return hotfix(context, &self.sysroot);
+        }
         let layer = match self.transient {
             true => Layer::Transient,
             false => Layer::Development,
@@ -55,5 +66,19 @@ pub(crate) fn run(context: &Context, option: &SysrootOption, layer: Layer) -> an
         }
     })?;
     printer.line("The next boot forgets what is changed there.")?;
+    Ok(Exit::Done)
+}
+
+fn hotfix(context: &Context, option: &SysrootOption) -> anyhow::Result<Exit> {
+    let outside = Outside::stay(Places::default());
+    let mut lock = system::lock(context, option)?;
+    let back = unlock::hotfix(&mut lock, outside, &*context.sink())?;
+    let printer = &context.printer;
+    printer.line("Hotfix mode enabled.  A writable overlayfs is now mounted on /usr, and will be at each boot of this deployment.")?;
+    if let Some(back) = back {
+        printer.line(format_args!(
+            "Deployment `{back}` is the same without it, to go back to."
+        ))?;
+    }
     Ok(Exit::Done)
 }

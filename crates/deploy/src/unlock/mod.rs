@@ -1,17 +1,26 @@
 //! `/usr` of the running deployment becomes writable: a layer of its own is mounted over it, and the deployment's files stay as they are.
 //!
 //! The layer of a development or transient unlock is below `/var/tmp` and forgotten at the next boot; a flag in `/run` tells of it. Nothing of
-//! the system root is written, so no lock is taken: the flag is made first, by one process only, and goes away if the mount fails.
+//! the system root is written, so no lock is taken but that of the flag, which is made first and goes away if the mount fails. A flag that a
+//! killed process left is known by the mount that lacks, and the next unlock goes on with it.
+//!
+//! The layer of a [`hotfix`](fn@hotfix) is in the deployment and stays.
 
-use std::io::ErrorKind;
+mod hotfix;
+
 use std::path::PathBuf;
 
-use ostler_format::origin::Unlocked;
+use ostler_format::origin::{OriginError, Unlocked};
+use ostler_fs::lock::{FileLock, LockError, LockMode, Timeout};
 use ostler_fs::mount::{self, Writable};
+use ostler_fs::overlay::{self, Detached, Overlay};
 use ostler_fs::{Dir, FsError, Trusted, xattr};
 
+use crate::deploy::DeployError;
 use crate::layout;
 use crate::sysroot::{Sysroot, SysrootError};
+
+pub use hotfix::{Outside, hotfix};
 
 /// Within the layer's directory: what was written to `/usr`.
 const UPPER: &str = "upper";
@@ -35,6 +44,15 @@ pub enum UnlockError {
     /// The system root, or a system that was not booted from a deployment.
     #[error("{0}")]
     Sysroot(#[from] SysrootError),
+    /// Another process is at it.
+    #[error("cannot unlock /usr: {0}")]
+    Lock(#[from] LockError),
+    /// The deployment to go back to.
+    #[error("cannot make a deployment to go back to: {0}")]
+    Deploy(#[from] DeployError),
+    /// The origin.
+    #[error("{0}")]
+    Origin(#[from] OriginError),
 }
 
 /// How the running system sees the layer.
@@ -71,27 +89,33 @@ impl Default for Places {
 /// [`UnlockError`]; `/usr` and the flag in `/run` are as before then.
 pub fn unlock(sysroot: &Sysroot, layer: Layer, places: &Places) -> Result<(), UnlockError> {
     let booted = sysroot.require_booted()?;
-    let state = booted.unlocked;
-    if state != Unlocked::None {
-        return Err(UnlockError::Already { state });
-    }
     let (flag, state) = match layer {
         Layer::Development => (layout::RUN_UNLOCKED_DEVELOPMENT, Unlocked::Development),
         Layer::Transient => (layout::RUN_UNLOCKED_TRANSIENT, Unlocked::Transient),
     };
+    refuse_if_covered(booted.unlocked, state, places)?;
     let run = Dir::open_ambient(&sysroot.host.run)?;
     let flags = run.create_dir_all(Trusted(booted.id.run_state()), 0o755)?;
-    match flags.create_file(flag, 0o644) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            return Err(UnlockError::Already { state });
-        }
-        made => drop(made?),
-    }
+    let file = flags.open_or_create_file(flag, 0o644)?;
+    let _lock = FileLock::acquire(file, LockMode::Exclusive, Timeout::Now)?;
+    // Another process may have mounted its layer before the lock was had.
+    refuse_if_covered(Unlocked::None, state, places)?;
     let mounted = mount_layer(layer, places);
     if mounted.is_err() {
         flags.unlink(flag)?;
     }
     Ok(mounted?)
+}
+
+/// Refuses a second layer. A state without a mount is what a killed process left, and is no obstacle to the same again.
+fn refuse_if_covered(told: Unlocked, wanted: Unlocked, places: &Places) -> Result<(), UnlockError> {
+    let covered = overlay::upper_of(&places.usr)?.is_some();
+    match told {
+        Unlocked::None if covered => Err(UnlockError::Already { state: wanted }),
+        Unlocked::None => Ok(()),
+        state if covered || state != wanted => Err(UnlockError::Already { state }),
+        _ => Ok(()),
+    }
 }
 
 fn mount_layer(layer: Layer, places: &Places) -> Result<(), FsError> {
@@ -100,40 +124,34 @@ fn mount_layer(layer: Layer, places: &Places) -> Result<(), FsError> {
     let name = format!("ostler-unlock-{}-{}", mount::boot_id()?, std::process::id());
     // Exclusive: others may write to this directory, too.
     temporary.create_dir(&name, 0o700)?;
-    let result = make_layer(&temporary.open_dir(&name)?, &usr).and_then(|()| {
+    let writable = match layer {
+        Layer::Development => Writable::Yes,
+        Layer::Transient => Writable::No,
+    };
+    let result = make_layer(&temporary.open_dir(&name)?, [UPPER, WORK], &usr).and_then(|()| {
         let own = places.temporary.join(&name);
-        let options = format!(
-            "lowerdir={},upperdir={},workdir={}",
-            places.usr.display(),
-            own.join(UPPER).display(),
-            own.join(WORK).display()
-        );
-        mount::mount("overlay", "overlay", &places.usr, &options)
+        let overlay = Overlay {
+            lower: &places.usr,
+            upper: &own.join(UPPER),
+            work: &own.join(WORK),
+        };
+        overlay.mount(writable)?.attach(&places.usr)
     });
     if result.is_err() {
         temporary.remove_all(&name)?;
-        return result;
     }
-    if layer == Layer::Transient
-        && let Err(error) = mount::remount(&places.usr, Writable::No)
-    {
-        mount::unmount(&places.usr)?;
-        temporary.remove_all(&name)?;
-        return Err(error);
-    }
-    Ok(())
+    result
 }
 
-/// Makes both directories of the layer; the upper one's own mode, owner and label become those of `/usr`.
-fn make_layer(own: &Dir, usr: &Dir) -> Result<(), FsError> {
-    own.create_dir(WORK, 0o700)?;
-    own.create_dir(UPPER, 0o755)?;
+/// Makes both directories of the layer, the upper one first; its mode, owner and label become those of `/usr`.
+fn make_layer(own: &Dir, [upper, work]: [&str; 2], usr: &Dir) -> Result<(), FsError> {
+    own.ensure_dir(upper, 0o755)?;
     let metadata = usr.self_metadata()?;
-    own.set_owner(UPPER, metadata.uid, metadata.gid)?;
-    own.set_mode(UPPER, metadata.permissions())?;
-    let label = xattr::get(usr, LABEL, MAX_LABEL_BYTES)?;
-    if let Some(label) = label {
-        own.set_xattr(UPPER, LABEL, &label)?;
+    own.set_owner(upper, metadata.uid, metadata.gid)?;
+    own.set_mode(upper, metadata.permissions())?;
+    if let Some(label) = xattr::get(usr, LABEL, MAX_LABEL_BYTES)? {
+        own.set_xattr(upper, LABEL, &label)?;
     }
+    own.ensure_dir(work, 0o700)?;
     Ok(())
 }
