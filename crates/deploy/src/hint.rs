@@ -4,6 +4,7 @@ use std::error::Error;
 use std::io::{self, ErrorKind};
 
 use ostler_fs::FsError;
+use ostler_store::StoreError;
 
 use crate::cleanup::CleanupError;
 use crate::etc_merge::EtcMergeError;
@@ -38,7 +39,17 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(meant))
         .or_else(|| error.downcast_ref().and_then(simple_lock))
         .or_else(|| simple(error).map(str::to_owned))
+        .or_else(|| error.downcast_ref().and_then(verity).map(str::to_owned))
         .or_else(|| disk(error).map(str::to_owned))
+}
+
+fn verity(error: &StoreError) -> Option<&'static str> {
+    let StoreError::VerityUnsupported = error else {
+        return None;
+    };
+    Some(
+        "`tune2fs -O verity DEVICE` turns it on for ext4; with `ex-integrity.fsverity` as `maybe` it is done without",
+    )
 }
 
 /// What a disk does not let be done.

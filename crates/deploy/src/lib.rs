@@ -12,7 +12,7 @@
 //! | [`signatures`] | what the remotes of commits ask of them |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
-//! | [`state_overlay`], [`relabel`], [`boot_menu`] | what units and installers call |
+//! | [`state_overlay`], [`relabel`], [`post_copy`], [`boot_menu`] | what units and installers call |
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`reset`], [`initramfs_etc`] | what was asked for beyond the tree; files of `/etc` in the first root |
 //! | [`status`], [`holding`], [`history`] | what is told of all of it |
@@ -49,6 +49,7 @@ pub mod origin_file;
 pub mod os_release;
 pub mod overlay;
 pub mod plan;
+pub mod post_copy;
 pub mod preflight;
 pub mod publish;
 pub mod relabel;

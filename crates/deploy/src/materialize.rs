@@ -107,24 +107,37 @@ fn write_image(
     root: &Dir,
     sink: &dyn Sink,
 ) -> Result<(), MaterializeError> {
+    let verity = wanted_verity(root)?;
+    let failed = |source| MaterializeError::Composefs { commit, source };
+    let image = composefs::of_commit(repo, commit, verity, sink).map_err(failed)?;
+    root.write_atomic(IMAGE, &image, 0o644, Durability::Cached)?;
+    seal_image(repo, root)
+}
+
+/// Seals the image, if there is one, as the repository's settings and the tree's first root want it.
+pub(crate) fn seal_image(repo: &Repo, root: &Dir) -> Result<(), MaterializeError> {
+    let Some((image, _)) = root.open_regular_optional(IMAGE)? else {
+        return Ok(());
+    };
+    let wanted = match (wanted_verity(root)?, repo.config().fsverity) {
+        // A first root that checks the image asks the kernel for its digest.
+        (Verity::Digests, Tristate::No) => Tristate::Maybe,
+        (_, wanted) => wanted,
+    };
+    Ok(integrity::seal(&image, wanted)?)
+}
+
+/// Whether the tree's first root checks digests.
+fn wanted_verity(root: &Dir) -> Result<Verity, FsError> {
     let settings = match root.read_in_root_optional(PREPARE_ROOT, MAX_PREPARE_ROOT)? {
         Some(bytes) => KeyFile::parse(&bytes).unwrap_or_default(),
         None => KeyFile::default(),
     };
     let enabled = settings.string("composefs", "enabled").ok().flatten();
-    let verity = match enabled.as_deref() {
+    Ok(match enabled.as_deref() {
         Some("signed" | "verity") => Verity::Digests,
         _ => Verity::Unchecked,
-    };
-    let failed = |source| MaterializeError::Composefs { commit, source };
-    let image = composefs::of_commit(repo, commit, verity, sink).map_err(failed)?;
-    root.write_atomic(IMAGE, &image, 0o644, Durability::Cached)?;
-    let wanted = match (verity, repo.config().fsverity) {
-        // A first root that checks the image asks the kernel for its digest.
-        (Verity::Digests, Tristate::No) => Tristate::Maybe,
-        (_, wanted) => wanted,
-    };
-    Ok(integrity::seal(&root.open_regular(IMAGE)?.0, wanted)?)
+    })
 }
 
 /// Makes the tree of a new deployment, without `/etc`.

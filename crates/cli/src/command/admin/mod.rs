@@ -11,6 +11,7 @@ pub(crate) mod init_fs;
 pub(crate) mod kargs_edit_in_place;
 pub(crate) mod lock_finalization;
 pub(crate) mod pin;
+pub(crate) mod post_copy;
 pub(crate) mod selinux_ensure_labeled;
 pub(crate) mod set_default;
 pub(crate) mod set_kargs;
@@ -58,6 +59,7 @@ pub(crate) static ADMIN: Group = Group {
             nodes: &[
                 verb::<init_fs::InitFs>(),
                 verb::<stateroot_init::StaterootInit>(),
+                verb::<post_copy::PostCopy>(),
                 Node::Group(&INSTUTIL),
             ],
         },
