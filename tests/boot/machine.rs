@@ -10,7 +10,24 @@ use std::time::{Duration, Instant};
 use crate::disk::{Disk, Mounted};
 
 /// A machine that does nothing for so long hangs; emulation on a busy machine is slow.
-const LIMIT: Duration = Duration::from_secs(240);
+const LIMIT: Duration = Duration::from_secs(600);
+
+/// What a machine has.
+#[derive(Clone, Copy)]
+pub(crate) struct Hardware {
+    pub(crate) memory_mib: u32,
+    /// A network in which 10.0.2.2 is this machine's loopback.
+    pub(crate) network: bool,
+}
+
+impl Default for Hardware {
+    fn default() -> Self {
+        Self {
+            memory_mib: 512,
+            network: false,
+        }
+    }
+}
 
 /// What a boot loader takes from a disk.
 struct Choice {
@@ -59,8 +76,13 @@ pub(crate) struct Machine {
 }
 
 impl Machine {
-    /// Boots the default deployment of a disk; the first program finds `script` on a second disk.
+    /// As [`Machine::boot_on`], on a small machine.
     pub(crate) fn boot(disk: &Disk, script: &str) -> Self {
+        Self::boot_on(Hardware::default(), disk, script)
+    }
+
+    /// Boots the default deployment of a disk, which finds `script` on a second disk.
+    pub(crate) fn boot_on(hardware: Hardware, disk: &Disk, script: &str) -> Self {
         let choice = Choice::of(&disk.mount(), disk.scratch());
         let script_disk = disk.scratch().join("script");
         // Disks are made of sectors.
@@ -70,10 +92,15 @@ impl Machine {
         let drive =
             |path: &Path| format!("file={},format=raw,if=virtio,cache=unsafe", path.display());
         let options = format!("{} console=ttyS0 panic=-1 quiet", choice.options);
+        let network = match hardware.network {
+            true => "user,model=virtio-net-pci",
+            false => "none",
+        };
         let mut qemu = Command::new("qemu-system-x86_64")
-            .args(["-machine", "pc,accel=tcg", "-cpu", "max", "-m", "512"])
+            .args(["-machine", "pc,accel=tcg", "-cpu", "max"])
+            .args(["-m", &hardware.memory_mib.to_string()])
             .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
-            .args(["-nic", "none", "-no-reboot"])
+            .args(["-nic", network, "-no-reboot"])
             .args([
                 "-drive",
                 &drive(&disk.image()),
@@ -108,30 +135,49 @@ impl Machine {
         }
     }
 
-    /// Waits until the machine turns itself off, and returns what its script said: lines after `:: `, without it.
-    pub(crate) fn said(mut self) -> Vec<String> {
+    /// Waits until the script has said `text`, or the machine is off: then it is false.
+    pub(crate) fn wait_for(&mut self, text: &str) -> bool {
         let end = Instant::now() + LIMIT;
         loop {
-            match self
-                .lines
-                .recv_timeout(end.saturating_duration_since(Instant::now()))
-            {
-                Ok(line) => self.console.push(line),
-                Err(RecvTimeoutError::Disconnected) => break,
+            let left = end.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    let is_it = said(&line) == Some(text);
+                    self.console.push(line);
+                    if is_it {
+                        return true;
+                    }
+                }
+                Err(RecvTimeoutError::Disconnected) => return false,
                 Err(RecvTimeoutError::Timeout) => {
                     panic!("the machine does not end:\n{}", self.console.join("\n"))
                 }
             }
         }
-        let said = |line: &String| Some(line.split_once(":: ")?.1.to_owned());
-        let said: Vec<String> = self.console.iter().filter_map(said).collect();
+    }
+
+    /// Waits until the machine turns itself off, and returns what its script said: lines after `:: `, without it.
+    pub(crate) fn said(mut self) -> Vec<String> {
+        assert!(!self.wait_for("\0"), "nobody says that");
+        let said: Vec<_> = self.console.iter().filter_map(|line| said(line)).collect();
         assert!(
             !said.is_empty(),
             "the machine says nothing:\n{}",
             self.console.join("\n")
         );
-        said
+        said.into_iter().map(str::to_owned).collect()
     }
+
+    /// Cuts the power, and returns what the script had said.
+    pub(crate) fn cut(mut self) -> Vec<String> {
+        self.qemu.kill().unwrap();
+        self.qemu.wait().unwrap();
+        self.said()
+    }
+}
+
+fn said(line: &str) -> Option<&str> {
+    Some(line.split_once(":: ")?.1)
 }
 
 impl Drop for Machine {

@@ -8,10 +8,12 @@
     reason = "this is test code; a panic is its way to report"
 )]
 
+mod debian;
 mod disk;
 mod first_root;
 mod initramfs;
 mod machine;
+mod power_cut;
 mod tiny;
 
 use std::process::Command;
