@@ -182,6 +182,20 @@ fn a_locked_staged_deployment_waits_and_a_crash_forgets_it() {
 }
 
 #[test]
+fn what_is_staged_again_is_locked_only_if_that_is_asked_for_again() {
+    let (fixture, host) = two_deployments();
+    new_version(&fixture, "3");
+    let mut held = lock(&fixture, &host);
+    let commit = held.repo().resolve("o:os/stable").unwrap();
+    stage(&mut held, commit, Finalization::Locked);
+    stage(&mut held, commit, Finalization::Locked);
+    assert!(staged::finalize(&mut held).unwrap().is_none());
+    stage(&mut held, commit, Finalization::AtShutdown);
+    assert!(!host.run.join("ostree/staged-deployment-locked").exists());
+    assert!(staged::finalize(&mut held).unwrap().is_some());
+}
+
+#[test]
 fn a_failure_at_shutdown_is_told_by_status_until_one_succeeds() {
     let (fixture, host) = two_deployments();
     new_version(&fixture, "3");
