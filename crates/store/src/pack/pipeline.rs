@@ -21,6 +21,11 @@ use crate::error::StoreError;
 /// Blocks that are read and not written yet, for each thread that compresses.
 pub(crate) const BLOCKS_A_THREAD: usize = 2;
 
+/// Bytes before a frame from which on no level above [`LEVEL_AFTER_MUCH`] is used: filling the trees of those with so much takes longer than
+/// all else, while long matches are found at any level.
+const MUCH: usize = 8 << 20;
+const LEVEL_AFTER_MUCH: i32 = 12;
+
 /// Bytes that become one frame.
 pub(crate) struct Block<T> {
     pub(crate) bytes: Vec<u8>,
@@ -120,6 +125,10 @@ fn compress_some<T>(blocks: &Receiver<(u64, Block<T>)>, frames: &Sender<Numbered
 /// Compresses into a frame that can be unpacked where `prefix` is at hand.
 pub(crate) fn compress_after(prefix: &[u8], bytes: &[u8], level: i32) -> io::Result<Vec<u8>> {
     let failed = |code| io::Error::other(get_error_name(code));
+    let level = match prefix.len() > MUCH {
+        true => level.min(LEVEL_AFTER_MUCH),
+        false => level,
+    };
     let mut context = CCtx::create();
     let reach = (prefix.len() + bytes.len()).next_power_of_two();
     // Wide enough for all of both: the finder of long matches has its tables by it.
@@ -154,4 +163,27 @@ fn write_all<T>(
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use zstd::zstd_safe::DCtx;
+
+    use super::*;
+    use crate::noise::noise;
+
+    #[test]
+    fn what_stands_before_is_found_however_much_and_far_it_is() {
+        for (length, level) in [(1 << 20, 19), (MUCH + (1 << 20), 19), (MUCH + 5, 3)] {
+            let prefix = noise(length, 5);
+            let bytes = [&prefix[7..500_000], b"new", &prefix[length - 400_000..]].concat();
+            let packed = compress_after(&prefix, &bytes, level).unwrap();
+            assert!(packed.len() < 4000, "{length}: {}", packed.len());
+            let mut context = DCtx::create();
+            context.ref_prefix(&prefix).unwrap();
+            let mut unpacked = Vec::with_capacity(bytes.len());
+            context.decompress(&mut unpacked, &packed).unwrap();
+            assert!(unpacked == bytes);
+        }
+    }
 }
