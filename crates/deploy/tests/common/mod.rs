@@ -15,10 +15,22 @@ use std::process::Command;
 
 use ostler_deploy::host::Booted;
 use ostler_deploy::{Host, Settings, Sysroot, SysrootLock};
+use ostler_fs::mount::{self, MountTable};
 
 pub struct Fixture {
     _temp: tempfile::TempDir,
     pub path: PathBuf,
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        // What a test has mounted in its own namespace would keep the folder.
+        if let Ok(table) = MountTable::read() {
+            for mount in table.below(&self.path) {
+                let _ = mount::unmount(&mount.mount_point);
+            }
+        }
+    }
 }
 
 impl Fixture {
