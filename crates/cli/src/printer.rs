@@ -1,5 +1,8 @@
 //! The one way to the terminal: data to stdout, words for people to stderr.
+//!
+//! What a repository, a server or a file says may be in any of it. On a terminal control characters are shown, not obeyed.
 
+use std::borrow::Cow;
 use std::cell::{Cell, RefCell};
 use std::fmt::Display;
 use std::io::{self, BufWriter, IsTerminal, Stdout, Write};
@@ -60,11 +63,22 @@ impl Printer {
     /// Those of writing to stdout.
     pub(crate) fn line(&self, text: impl Display) -> io::Result<()> {
         let mut out = self.out.borrow_mut();
-        writeln!(out, "{text}")?;
         if self.out_is_terminal {
+            writeln!(out, "{}", harmless(&text.to_string()))?;
             out.flush()
         } else {
-            Ok(())
+            writeln!(out, "{text}")
+        }
+    }
+
+    /// Writes data of several lines, without another line end.
+    ///
+    /// # Errors
+    /// Those of writing to stdout.
+    pub(crate) fn text(&self, text: &str) -> io::Result<()> {
+        match self.out_is_terminal {
+            true => self.bytes(harmless(text).as_bytes()),
+            false => self.bytes(text.as_bytes()),
         }
     }
 
@@ -141,6 +155,68 @@ impl Printer {
         // Data first, so that a terminal shows both in the order in which they were said. A broken stdout is reported by
         // the last flush, a broken stderr leaves nobody to tell.
         let _ = self.flush();
-        let _ = writeln!(anstream::stderr().lock(), "{text}");
+        let stderr = anstream::stderr();
+        let _ = match stderr.is_terminal() {
+            true => writeln!(stderr.lock(), "{}", harmless(&text.to_string())),
+            false => writeln!(stderr.lock(), "{text}"),
+        };
+    }
+}
+
+/// Writes control characters as `\x1b`, but for line ends, tabs and colours.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let is_shown = |c: char| c.is_control() && !matches!(c, '\n' | '\t');
+    if !text.contains(is_shown) {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len() + 16);
+    let mut rest = text;
+    while let Some(at) = rest.find(is_shown) {
+        let (before, found) = rest.split_at(at);
+        shown.push_str(before);
+        let colour = colour_length(found);
+        if colour > 0 {
+            shown.push_str(&found[..colour]);
+            rest = &found[colour..];
+            continue;
+        }
+        let mut chars = found.chars();
+        if let Some(c) = chars.next() {
+            shown.push_str(&format!("\\x{:02x}", u32::from(c)));
+        }
+        rest = chars.as_str();
+    }
+    shown.push_str(rest);
+    Cow::Owned(shown)
+}
+
+/// Bytes of the sequence that sets colours with which a text begins, `ESC [ 1 ; 31 m`; 0 if it begins with none.
+fn colour_length(text: &str) -> usize {
+    let Some(rest) = text.strip_prefix("\x1b[") else {
+        return 0;
+    };
+    let numbers = rest.trim_start_matches(|c: char| c.is_ascii_digit() || c == ';');
+    match numbers.starts_with('m') {
+        true => text.len() - numbers.len() + 1,
+        false => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_would_rule_a_terminal_is_shown_and_colours_stay() {
+        for (text, expected) in [
+            ("plain\tand\nlines ž", "plain\tand\nlines ž"),
+            ("\x1b[1;31merror:\x1b[0m x", "\x1b[1;31merror:\x1b[0m x"),
+            ("a\x1b]52;c;YQ==\x07b", "a\\x1b]52;c;YQ==\\x07b"),
+            ("old\rnew\x1b[2J\x08", "old\\x0dnew\\x1b[2J\\x08"),
+            ("c1 \u{9b}31m", "c1 \\x9b31m"),
+            ("\x1b[", "\\x1b["),
+        ] {
+            assert_eq!(harmless(text), expected);
+        }
     }
 }

@@ -138,7 +138,7 @@ fn run_verb(
 }
 
 fn print(context: &Context, text: &str) -> Exit {
-    match context.printer.bytes(text.as_bytes()) {
+    match context.printer.text(text) {
         Ok(()) => Exit::Done,
         Err(error) => report::report(context, &error.into()),
     }

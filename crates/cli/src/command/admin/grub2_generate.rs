@@ -47,7 +47,7 @@ impl Verb for Grub2Generate {
             prepare_root: text("GRUB2_PREPARE_ROOT_CACHE"),
         };
         let menu = boot_menu::grub2(&sysroot, version, &device)?;
-        context.printer.bytes(menu.as_bytes())?;
+        context.printer.text(&menu)?;
         Ok(Exit::Done)
     }
 }

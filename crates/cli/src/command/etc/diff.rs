@@ -201,7 +201,7 @@ fn print_texts(context: &Context, texts: [&Text; 2], names: &[String; 2]) -> any
         [Text::Lines(old), Text::Lines(new)] => (old.as_str(), new.as_str()),
     };
     let text = lines::unified(old, new, &names[0], &names[1]);
-    context.printer.bytes(text.as_bytes())?;
+    context.printer.text(&text)?;
     Ok(())
 }
 

@@ -136,9 +136,7 @@ impl Diff {
             let text = serde_json::to_string_pretty(&changes)?;
             context.printer.line(text)?;
         } else {
-            context
-                .printer
-                .bytes(text::changes::describe(&changes).as_bytes())?;
+            context.printer.text(&text::changes::describe(&changes))?;
         }
         if let Some(problem) = &changes.package_problem {
             context
@@ -163,7 +161,7 @@ impl Diff {
         if self.json {
             printer.line(serde_json::to_string_pretty(&announced)?)?;
         } else {
-            printer.bytes(text::changes::describe_announced(&announced).as_bytes())?;
+            printer.text(&text::changes::describe_announced(&announced))?;
         }
         if let Some(problem) = &announced.package_problem {
             printer.note(format_args!("packages were not compared: {problem}"));

@@ -101,7 +101,7 @@ impl Verb for Show {
             let repo = self.repo.open(context)?;
             self.object(&repo)?
         };
-        context.printer.bytes(text.as_bytes())?;
+        context.printer.text(&text)?;
         Ok(Exit::Done)
     }
 }

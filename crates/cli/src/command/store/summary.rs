@@ -68,9 +68,9 @@ impl Verb for Summary {
             context.printer.line(shown)?;
         } else if self.view {
             let shown = text::summary::describe(&parse(&repo)?, &TimeZone::system());
-            context.printer.bytes(shown.as_bytes())?;
+            context.printer.text(&shown)?;
             let signatures = self.signatures(&repo)?;
-            context.printer.bytes(signatures.as_bytes())?;
+            context.printer.text(&signatures)?;
         } else if self.list_metadata_keys {
             for key in text::summary::metadata_keys(&parse(&repo)?) {
                 context.printer.line(key)?;

@@ -43,7 +43,7 @@ impl Verb for GpgListKeys {
         };
         for cert in listing::list(&keyring, SystemTime::now()) {
             let shown = cert.describe(&TimeZone::system());
-            context.printer.bytes(shown.as_bytes())?;
+            context.printer.text(&shown)?;
         }
         Ok(Exit::Done)
     }

@@ -67,10 +67,10 @@ impl Verb for Summary {
             context.printer.line(value)?;
         } else {
             let shown = text::summary::describe(&summary, &TimeZone::system());
-            context.printer.bytes(shown.as_bytes())?;
+            context.printer.text(&shown)?;
             for message in verified.messages {
                 context.printer.line("")?;
-                context.printer.bytes(message.as_bytes())?;
+                context.printer.text(&message)?;
             }
         }
         Ok(Exit::Done)
