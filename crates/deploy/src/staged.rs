@@ -143,11 +143,13 @@ pub fn stage(
 /// Finishes the staged deployment; `None` if there is none, or it is locked.
 ///
 /// # Errors
-/// [`StageError`]; the reason is left for [`last_failure`](crate::finalization::last_failure), and the old boot order is in place.
+/// [`StageError`]; the reason is left for [`last_failure`](crate::finalization::last_failure), and the old boot order is in place. After
+/// [`StageError::Cleanup`] the new one is, and nothing is left to be told.
 pub fn finalize(lock: &mut SysrootLock) -> Result<Option<Deployed>, StageError> {
     let result = finalize_inner(lock);
     let noted = match &result {
-        Ok(Some(_)) => finalization::forget_failure(lock),
+        // What is left over then is for the next cleanup: the new order is in place.
+        Ok(Some(_)) | Err(StageError::Cleanup(_)) => finalization::forget_failure(lock),
         Ok(None) => Ok(()),
         Err(error) => finalization::note_failure(lock, error),
     };
