@@ -203,7 +203,7 @@ fn a_change_is_named_to_the_next_one_and_ended_by_cancel() {
         .env("TMPDIR", host.scratch.join("."))
         .spawn()
         .unwrap();
-    let lock = host.sysroot.join("ostree/lock");
+    let lock = host.sysroot.join("ostree/lock-owner");
     let start = Instant::now();
     while !fs::read_to_string(&lock).is_ok_and(|text| text.contains("--editor")) {
         assert!(
