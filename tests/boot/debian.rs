@@ -11,7 +11,7 @@ use ostler_tests::{Program, Repo, Scratch, Server, debian_tree};
 use crate::disk::Disk;
 use crate::initramfs::prepare_root;
 use crate::machine::{Hardware, Machine};
-use crate::run;
+use crate::{copy_program, ostler, run};
 
 /// What a machine that only boots has no use for.
 const LEFT_OUT: [&str; 22] = [
@@ -119,10 +119,8 @@ impl Tree {
             };
             fs::remove_dir_all(from.join(path)).unwrap();
         }
-        // Without what debuggers read it is a tenth as large.
         let ostler = scratch.join("ostler");
-        let mut strip = Command::new("strip");
-        run(strip.arg("-o").arg(&ostler).arg(Program::ostler().path()));
+        copy_program(&ostler);
         let mut install = Command::new(&ostler);
         install.arg("install-files").arg("--root").arg(&self.root);
         run(install.arg("--prepare-root").arg(prepare_root()));
@@ -217,10 +215,6 @@ impl Site {
         let repo = format!("--repo={root}/ostree/repo");
         let url = self.server.url().replace("127.0.0.1", "10.0.2.2");
         let from = self.published.path().to_str().unwrap();
-        let ostler = |arguments: &[&str]| {
-            let mut command = Program::ostler().command(arguments);
-            run(command.env_remove("OSTREE_SYSROOT_DEBUG"))
-        };
         ostler(&["admin", "init-fs", "--modern", root]);
         ostler(&["admin", "stateroot-init", &sysroot, "os"]);
         ostler(&["remote", "add", &repo, "--no-gpg-verify", "origin", &url]);

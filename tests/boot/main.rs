@@ -16,7 +16,10 @@ mod machine;
 mod power_cut;
 mod tiny;
 
+use std::path::Path;
 use std::process::Command;
+
+use ostler_tests::Program;
 
 /// Runs a command to the end; it must succeed.
 #[track_caller]
@@ -31,4 +34,17 @@ fn run(command: &mut Command) -> String {
         output.status
     );
     String::from_utf8(output.stdout).unwrap()
+}
+
+/// Runs the program on a disk's system root; deployments are immutable, as they are on a real one.
+#[track_caller]
+fn ostler(arguments: &[&str]) -> String {
+    let mut command = Program::ostler().command(arguments);
+    run(command.env_remove("OSTREE_SYSROOT_DEBUG"))
+}
+
+/// Copies the program without what debuggers read, which makes it a tenth as large.
+fn copy_program(to: &Path) {
+    let mut strip = Command::new("strip");
+    run(strip.arg("-o").arg(to).arg(Program::ostler().path()));
 }

@@ -6,11 +6,9 @@ use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use ostler_tests::Program;
-
 use crate::disk::{Disk, Mounted};
 use crate::initramfs::{self, Init};
-use crate::run;
+use crate::{copy_program, ostler, run};
 
 /// Runs what is on the second disk and turns the machine off.
 const INIT: &str = "#!/usr/bin/sh\n\
@@ -55,11 +53,6 @@ impl Tiny {
         let mounted = self.disk.mount();
         let sysroot = format!("--sysroot={}", mounted.path().display());
         let repo = format!("--repo={}", mounted.path().join("ostree/repo").display());
-        let ostler = |arguments: &[&str]| {
-            let mut command = Program::ostler().command(arguments);
-            // Deployments as they are on a real system.
-            run(command.env_remove("OSTREE_SYSROOT_DEBUG"))
-        };
         ostler(&[
             "admin",
             "init-fs",
@@ -190,8 +183,7 @@ fn write_busybox(bin: &Path) {
 /// The program, without what debuggers read, and its libraries.
 fn write_program(tree: &Path) {
     let ostler = tree.join("usr/bin/ostler");
-    let mut strip = Command::new("strip");
-    run(strip.arg("-o").arg(&ostler).arg(Program::ostler().path()));
+    copy_program(&ostler);
     for line in run(Command::new("ldd").arg(&ostler)).lines() {
         let path = line.split_whitespace().find(|word| word.starts_with('/'));
         let Some(path) = path.map(Path::new) else {

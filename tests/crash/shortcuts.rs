@@ -135,17 +135,19 @@ fn a_pack_has_its_index_last_whenever_its_making_is_killed() {
         command: &|work| on_repo(work, &["pack", "create"], &["--level=1", &new]),
         again: None,
         after_kill: &state,
-        after_run: &|work| {
-            assert_eq!(state(work), Seen::New);
-            // It tidies up, and leaves the pack of a commit that is there.
-            ostler()
-                .repo(&work.join("repo"))
-                .run("prune", ["--refs-only"]);
-            assert_nothing_unfinished(&work.join("repo"));
-            assert_eq!(state(work), Seen::New);
-        },
+        after_run: &|work| assert_kept(work, &state),
     }
     .run();
+}
+
+/// A prune tidies up, and leaves what was made for a commit that is there.
+fn assert_kept(work: &Path, state: &dyn Fn(&Path) -> Seen) {
+    assert_eq!(state(work), Seen::New);
+    ostler()
+        .repo(&work.join("repo"))
+        .run("prune", ["--refs-only"]);
+    assert_nothing_unfinished(&work.join("repo"));
+    assert_eq!(state(work), Seen::New);
 }
 
 #[test]
@@ -176,14 +178,7 @@ fn a_native_delta_is_listed_last_whenever_its_making_is_killed() {
         },
         again: None,
         after_kill: &state,
-        after_run: &|work| {
-            assert_eq!(state(work), Seen::New);
-            ostler()
-                .repo(&work.join("repo"))
-                .run("prune", ["--refs-only"]);
-            assert_nothing_unfinished(&work.join("repo"));
-            assert_eq!(state(work), Seen::New);
-        },
+        after_run: &|work| assert_kept(work, &state),
     }
     .run();
 }

@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use ostler_format::KernelArgs;
 use ostler_fs::{Dir, Durability, Trusted};
 
-use super::FirstRootError;
 use super::booted::is_booted;
 use super::target::stateroot;
+use super::{FirstRootError, MOUNT_VAR};
 
 /// Units that are started, if they are installed, and by which target.
 const UNITS: [(&str, &str); 3] = [
@@ -18,7 +18,6 @@ const UNITS: [(&str, &str); 3] = [
 ];
 const UNIT_PLACES: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
 const VAR_UNIT: &str = "var.mount";
-const MOUNT_VAR: &str = "ostree/initramfs-mount-var";
 const MAX_FSTAB_BYTES: u64 = 1 << 20;
 
 /// The system that starts; [`Booting::new`] is the running one.

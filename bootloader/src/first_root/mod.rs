@@ -32,3 +32,6 @@ pub use error::FirstRootError;
 pub use generator::{Booting, generate};
 pub use prepare::{Host, Init, Prepared, prepare};
 pub use remount::remount;
+
+/// Within `/run`: its presence asks for `/var` to be mounted before the system starts, and not by [`generate`].
+const MOUNT_VAR: &str = "ostree/initramfs-mount-var";

@@ -7,17 +7,15 @@ use ostler_format::{KernelArgs, KeyFile};
 use ostler_fs::mount::{self, Propagation, Writable};
 use ostler_fs::{Dir, FileType, FsError, Trusted};
 
-use super::FirstRootError;
 use super::booted::{Booted, Sealed};
 use super::composefs::{Wish, mount_image};
 use super::config::{Composefs, Config, RootLayer};
 use super::signature::signed_digest;
 use super::target::Target;
+use super::{FirstRootError, MOUNT_VAR};
 
 const REPO: &str = "ostree/repo";
 const MAX_REPO_CONFIG_BYTES: u64 = 1 << 20;
-/// Within `/run`: its presence asks for `/var` to be mounted here.
-const MOUNT_VAR: &str = "ostree/initramfs-mount-var";
 /// Within a deployment: who mounts `/var` later.
 const GENERATORS: [&str; 2] = [
     "usr/lib/systemd/system-generators/ostree-system-generator",

@@ -34,4 +34,3 @@ pub use index::{indexed, list, reindex, remove, remove_orphans, remove_to};
 pub(crate) use index::{reindex_known, to_value};
 pub use inspect::{PartStats, part_stats};
 pub use offline::apply_offline;
-pub(crate) use offline::check_whole;

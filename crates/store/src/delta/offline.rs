@@ -40,16 +40,25 @@ pub fn apply_offline(
         let count = superblock.fallbacks.len();
         return Err(DeltaError::Fallbacks { count });
     }
+    bring_whole(repo, to, |transaction| write(transaction, files, sink))?;
+    Ok(to)
+}
+
+/// Takes in what `write` makes of a delta, and sees to it that the commit `to` is then whole, or marked as partial.
+pub(super) fn bring_whole(
+    repo: &Repo,
+    to: CommitId,
+    write: impl FnOnce(&Transaction<'_>) -> Result<(), DeltaError>,
+) -> Result<(), DeltaError> {
     let transaction = repo.begin(TransactionOptions::default())?;
     if !repo.has_object(&ObjectName::from(to))? || repo.is_partial(to)? {
         repo.set_partial(to, Partial::Yes(PartialReason::NotFetched))?;
     }
-    write(&transaction, files, sink)?;
+    write(&transaction)?;
     transaction.commit()?;
     // Objects that neither the old commit nor the delta has are missing now, whatever the delta says of itself.
     check_whole(repo, to)?;
-    repo.set_partial(to, Partial::No)?;
-    Ok(to)
+    Ok(repo.set_partial(to, Partial::No)?)
 }
 
 fn write(
@@ -100,7 +109,7 @@ fn write(
 }
 
 /// Whether all objects of a commit are here.
-pub(crate) fn check_whole(repo: &Repo, commit: CommitId) -> Result<(), DeltaError> {
+fn check_whole(repo: &Repo, commit: CommitId) -> Result<(), DeltaError> {
     let mut reachable = Reachable::new(repo, Missing::Error);
     reachable.add_commit(commit, Depth::Parents(0))?;
     for id in reachable.set().files() {

@@ -45,12 +45,7 @@ impl Puller {
     ) -> anyhow::Result<CommitId> {
         let remote = remote(repo, name)?;
         let newest = pull::remote_ref(repo, &remote, reference, &self.network())?;
-        let options = PullOptions {
-            commit_only: true,
-            depth: Depth::All,
-            ..self.options(PullTarget::Commit(newest))
-        };
-        pull::pull(repo, &remote, &options, &Silent)?;
+        self.bring_commits(repo, &remote, newest, Depth::All)?;
         Ok(newest)
     }
 
@@ -67,13 +62,26 @@ impl Puller {
         let remote = remote(repo, name)?;
         let newest = pull::remote_ref(repo, &remote, reference, &self.network())?;
         if !repo.has_object(&ObjectName::new(newest.checksum(), ObjectKind::Commit))? {
-            let options = PullOptions {
-                commit_only: true,
-                ..self.options(PullTarget::Commit(newest))
-            };
-            pull::pull(repo, &remote, &options, &Silent)?;
+            self.bring_commits(repo, &remote, newest, Depth::Parents(0))?;
         }
         Ok(newest)
+    }
+
+    /// Brings a commit, and so many of those before it, without their trees.
+    fn bring_commits(
+        &self,
+        repo: &Repo,
+        remote: &Remote,
+        newest: CommitId,
+        depth: Depth,
+    ) -> anyhow::Result<()> {
+        let options = PullOptions {
+            commit_only: true,
+            depth,
+            ..self.options(PullTarget::Commit(newest))
+        };
+        pull::pull(repo, remote, &options, &Silent)?;
+        Ok(())
     }
 
     /// Asks how many bytes would come by static deltas to a commit; `None` if none leads there from what is here.

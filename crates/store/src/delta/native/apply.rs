@@ -6,15 +6,15 @@ use crossbeam_channel::unbounded;
 use ostler_format::{Commit, CommitId, DirMeta, DirTreeRef, Metadata, ObjectKind, ObjectName};
 
 use super::NativeFile;
-use crate::delta::{DeltaError, check_whole};
+use crate::delta::DeltaError;
+use crate::delta::offline::bring_whole;
 use crate::error::StoreError;
 use crate::pack::{Group, read_group};
 use crate::parallel::for_all_on;
 use crate::progress::{Event, Phase, Sink};
 use crate::pull::{ObjectReceiver, PackedMetadata, Shared, Trouble};
-use crate::refs::{Partial, PartialReason};
 use crate::repo::Repo;
-use crate::transaction::{Transaction, TransactionOptions};
+use crate::transaction::Transaction;
 
 /// Groups that are unpacked at once, in 48 MiB each.
 const GROUPS_AT_ONCE: usize = 3;
@@ -36,15 +36,7 @@ pub fn apply_native(
     if !repo.has_object(&from.into())? || repo.is_partial(from)? {
         return Err(DeltaError::NoSource { from });
     }
-    let transaction = repo.begin(TransactionOptions::default())?;
-    if !repo.has_object(&to.into())? || repo.is_partial(to)? {
-        repo.set_partial(to, Partial::Yes(PartialReason::NotFetched))?;
-    }
-    write(&transaction, native, sink)?;
-    transaction.commit()?;
-    // Objects that neither the old commit nor the delta has are missing now, whatever the delta says of itself.
-    check_whole(repo, to)?;
-    repo.set_partial(to, Partial::No)?;
+    bring_whole(repo, to, |transaction| write(transaction, native, sink))?;
     Ok(to)
 }
 
