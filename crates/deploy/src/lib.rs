@@ -9,7 +9,7 @@
 //! | [`plan`], [`retention`] | the next boot order, as a pure function |
 //! | [`preflight`] | what is checked before anything is written |
 //! | [`materialize`], [`etc_merge`], [`merge_record`], [`kernel`], [`overlay`] | a commit as a directory that can be booted |
-//! | [`signatures`] | what the remotes of commits ask of them |
+//! | [`signatures`], [`base`] | what the remotes of commits ask of them; the commit below layered packages |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
 //! | [`state_overlay`], [`relabel`], [`post_copy`], [`boot_menu`] | what units and installers call |
@@ -22,6 +22,7 @@
 //! written, and afterwards nothing to what it replaced, so a crash anywhere leaves only what the next cleanup removes.
 
 pub mod apply;
+pub mod base;
 pub mod boot_menu;
 mod boot_settings;
 pub mod cleanup;

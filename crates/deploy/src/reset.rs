@@ -7,11 +7,9 @@ use ostler_format::origin::{Layers, OriginError};
 use ostler_format::{CommitId, Origin};
 use ostler_store::StoreError;
 
+use crate::base;
 use crate::deployment::Deployment;
 use crate::sysroot::Sysroot;
-
-/// In the metadata of a commit: says that packages are layered on its parent.
-const LAYERED: &str = "rpmostree.clientlayer";
 
 /// What was asked for cannot be dropped.
 #[derive(Debug, thiserror::Error)]
@@ -67,11 +65,7 @@ pub fn plain(
     }
     let commit = deployment.id.commit;
     let found = sysroot.repo.read_commit(commit)?;
-    let layered = found
-        .metadata
-        .get(LAYERED)
-        .and_then(|value| value.unboxed().as_bool());
-    if layered != Some(true) || same_tree(&before, &origin)? {
+    if !base::is_layered(&found) || same_tree(&before, &origin)? {
         return Ok(Some(Plain { origin, commit }));
     }
     if origin.is_layered()? {

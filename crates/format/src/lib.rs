@@ -15,7 +15,6 @@
 //! | [`composefs`] | a tree as an EROFS image over objects, and digests of fs-verity |
 //! | [`pack`] | the index of a commit's packs |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
-//! | [`packages`] | what dpkg and rpm say is installed |
 //! | [`archive`] | tar and cpio as streams of entries, and tar written |
 //! | [`kargs`], [`bls`], [`bootlink`] | kernel arguments, boot entries, links to deployments |
 
@@ -39,7 +38,6 @@ mod mode;
 mod object;
 pub mod origin;
 pub mod pack;
-pub mod packages;
 pub mod refname;
 mod signatures;
 mod sizes;

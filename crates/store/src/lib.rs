@@ -20,7 +20,7 @@
 //! | [`integrity`] | files whose content the kernel checks |
 //! | [`reachable`], [`prune`](mod@prune) | what commits need; deleting the rest |
 //! | [`fsck`](mod@fsck), [`repair`] | checking it; whole objects in place of damaged ones |
-//! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size and by package |
+//! | [`diff`](mod@diff), [`changes`](mod@changes) | what differs between two trees; what changes by size |
 //! | [`selinux`] | the labels that a tree's policy gives its files |
 //! | [`pack`] | the objects of commits in a few large files, for clients that know of them |
 //! | [`amount`] | amounts of bytes as a person writes them |

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod layers;
+mod packages;
 mod running;
 mod told;
 mod updates;

@@ -1,6 +1,7 @@
 //! All verbs, and which name of the program has which.
 
 mod admin;
+mod db;
 mod etc;
 mod host;
 mod program;
@@ -44,6 +45,7 @@ static OSTLER: Group = Group {
             heading: "Its deployments",
             nodes: &[
                 Node::Group(&admin::ADMIN),
+                Node::Group(&db::GROUP),
                 Node::Group(&etc::GROUP),
                 verb::<host::factory_reset::FactoryReset>(),
                 verb::<host::reset::ResetLayers>(),
@@ -88,6 +90,10 @@ static RPM_OSTREE: Group = Group {
         Section {
             heading: "Builtin Commands",
             nodes: host::VERBS,
+        },
+        Section {
+            heading: "Packages",
+            nodes: &[Node::Group(&db::GROUP)],
         },
         Section {
             heading: "Layers",

@@ -2,12 +2,13 @@
 
 use std::fmt::Write as _;
 
-use ostler_store::changes::{Announced, Changes, Count, Fetch, PackageChange, PackageChanges};
+use ostler_packages::changes::{ChangeKind, PackageChanges};
+use ostler_store::changes::{Announced, Changes, Count, Fetch};
 
-use super::{date, size};
+use super::{date, packages, size};
 
 /// Describes it: files, sizes, what is to be fetched, the largest changes, packages.
-pub(crate) fn describe(changes: &Changes) -> String {
+pub(crate) fn describe(changes: &Changes, changes_of_packages: Option<&PackageChanges>) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -32,14 +33,17 @@ pub(crate) fn describe(changes: &Changes) -> String {
     for change in &changes.largest {
         let _ = writeln!(text, "  {:>12}  {}", growth(change.growth()), change.path);
     }
-    if let Some(packages) = &changes.packages {
+    if let Some(packages) = changes_of_packages {
         push_packages(&mut text, packages);
     }
     text
 }
 
 /// Describes what a commit says of itself: when it was made, sizes, what is to be fetched, packages.
-pub(crate) fn describe_announced(announced: &Announced) -> String {
+pub(crate) fn describe_announced(
+    announced: &Announced,
+    changes_of_packages: Option<&PackageChanges>,
+) -> String {
     let time = date::utc(announced.timestamp).unwrap_or_default();
     let mut text = format!("Commit: {} ({time})\n", announced.commit);
     if let Some(version) = &announced.version {
@@ -65,7 +69,7 @@ pub(crate) fn describe_announced(announced: &Announced) -> String {
     if let Some(bytes) = announced.delta_bytes {
         let _ = writeln!(text, "By a static delta: {}", size::decimal(bytes));
     }
-    match &announced.packages {
+    match changes_of_packages {
         Some(packages) => push_packages(&mut text, packages),
         None => text.push_str("Packages: not known, the commit lists none\n"),
     }
@@ -81,29 +85,21 @@ fn push_fetch(text: &mut String, fetch: Fetch) {
     text.push('\n');
 }
 
-fn push_packages(text: &mut String, packages: &PackageChanges) {
-    let count =
-        |kind: fn(&PackageChange) -> bool| packages.changes.iter().filter(|c| kind(c)).count();
-    let added = count(|change| change.before.is_empty());
-    let removed = count(|change| change.after.is_empty());
-    let _ = writeln!(
-        text,
-        "Packages ({}): {added} added, {removed} removed, {} changed; {} are installed",
-        packages.database,
-        packages.changes.len() - added - removed,
-        packages.after
-    );
-    for change in &packages.changes {
-        let name = match change.architecture.as_str() {
-            "" => change.name.clone(),
-            architecture => format!("{}:{architecture}", change.name),
+fn push_packages(text: &mut String, changes: &PackageChanges) {
+    let sum = match packages::sum_up(changes) {
+        sum if sum.is_empty() => "no changes".to_owned(),
+        sum => sum,
+    };
+    let (database, after) = (&changes.database, changes.after);
+    let _ = writeln!(text, "Packages ({database}): {sum}; {after} are installed");
+    for change in &changes.changes {
+        let sign = match change.kind {
+            ChangeKind::Added => '+',
+            ChangeKind::Removed => '-',
+            ChangeKind::Upgraded | ChangeKind::Downgraded => '*',
         };
-        let (before, after) = (change.before.join(", "), change.after.join(", "));
-        let _ = match (before.as_str(), after.as_str()) {
-            ("", after) => writeln!(text, "  + {name} {after}"),
-            (before, "") => writeln!(text, "  - {name} {before}"),
-            (before, after) => writeln!(text, "  * {name} {before} -> {after}"),
-        };
+        let change = packages::describe(change, &changes.changes);
+        let _ = writeln!(text, "  {sign} {change}");
     }
 }
 

@@ -1,17 +1,15 @@
 //! A deployment with the keys of `rpm-ostree status --json`: all that it has on a host without layered packages, and those that the origin says.
 
 use ostler_format::origin::{OriginError, Source};
-use ostler_format::{Annotate, Commit, CommitId, KeyFile, Metadata, Origin, Value};
+use ostler_format::{Annotate, CommitId, KeyFile, Metadata, Origin, Value};
 use ostler_store::sign::openpgp::{Validity, Verdict};
 use serde_json::{Map, Value as Json, json};
 
+use crate::base::is_layered;
 use crate::signatures;
 use crate::sysroot::Sysroot;
 
 use super::{DeploymentStatus, insert_some};
-
-/// In the metadata of a commit: says that packages are layered on its parent.
-const LAYERED: &str = "rpmostree.clientlayer";
 
 /// Lists of a layered commit: the key of the JSON and that of the commit's metadata.
 const LAYERED_LISTS: [(&str, &str); 4] = [
@@ -175,11 +173,6 @@ fn commits(sysroot: &Sysroot, keys: &mut Json, id: CommitId) {
             Some(metadata_json(&base.metadata)),
         );
     }
-}
-
-fn is_layered(commit: &Commit) -> bool {
-    let layered = commit.metadata.get(LAYERED);
-    layered.and_then(|value| value.unboxed().as_bool()) == Some(true)
 }
 
 /// Whether the remote asks for OpenPGP signatures, and those of the commit; or why that cannot be told.

@@ -1,13 +1,9 @@
 //! What a commit says of itself that it changes, while its tree is still elsewhere.
 
-use ostler_format::packages::{Package, PackagesError, pkglist};
 use ostler_format::{Commit, CommitId, ObjectKind, ObjectName, SIZES_KEY, SizeEntry, parse_sizes};
 use serde::Serialize;
 
-use super::{
-    Count, Fetch, Installed, PackageChanges, databases, objects_of, packages, require_whole,
-    size_of,
-};
+use super::{Count, Fetch, objects_of, require_whole, size_of};
 use crate::error::StoreError;
 use crate::repo::Repo;
 
@@ -26,10 +22,6 @@ pub struct Announced {
     pub fetch: Option<Fetch>,
     /// Bytes that would come by static deltas, for whoever asks the remote to set; `None` if none is known.
     pub delta_bytes: Option<u64>,
-    /// What changes by package; `None` if it has no list of packages.
-    pub packages: Option<PackageChanges>,
-    /// Why a list of packages that is there, or the other tree's database, was not read.
-    pub package_problem: Option<String>,
 }
 
 /// Different files and symlinks, each counted once however often it is in the tree.
@@ -46,7 +38,7 @@ pub struct Content {
 /// # Errors
 /// [`StoreError::Partial`], [`StoreError::ObjectMissing`] if `from` is not whole; [`StoreError::Malformed`] for sizes that are none.
 pub fn announced(repo: &Repo, from: CommitId, to: CommitId) -> Result<Announced, StoreError> {
-    let (before, after) = (repo.read_commit(from)?, repo.read_commit(to)?);
+    let after = repo.read_commit(to)?;
     require_whole(repo, from)?;
     let mut announced = Announced {
         commit: to.to_string(),
@@ -55,8 +47,6 @@ pub fn announced(repo: &Repo, from: CommitId, to: CommitId) -> Result<Announced,
         content: None,
         fetch: None,
         delta_bytes: None,
-        packages: None,
-        package_problem: None,
     };
     if let Some(sizes) = sizes(to, &after)? {
         announced.content = Some(Content {
@@ -64,17 +54,6 @@ pub fn announced(repo: &Repo, from: CommitId, to: CommitId) -> Result<Announced,
             after: total(&sizes),
         });
         announced.fetch = Some(missing(repo, &sizes)?);
-    }
-    match listed(&after) {
-        None => {}
-        Some(Ok(new)) => match listed(&before).map_or_else(
-            || databases::read(repo, before.tree),
-            |list| list.map(Some).map_err(|problem| problem.to_string()),
-        ) {
-            Ok(old) => announced.packages = Some(packages::compare(old, Some(new))),
-            Err(problem) => announced.package_problem = Some(problem),
-        },
-        Some(Err(problem)) => announced.package_problem = Some(problem.to_string()),
     }
     Ok(announced)
 }
@@ -124,14 +103,4 @@ fn missing(repo: &Repo, sizes: &[SizeEntry]) -> Result<Fetch, StoreError> {
     }
     fetch.compressed_bytes = Some(compressed);
     Ok(fetch)
-}
-
-/// The packages that a commit's metadata lists.
-fn listed(commit: &Commit) -> Option<Result<Installed, PackagesError>> {
-    let value = commit.metadata.get(pkglist::PKGLIST_KEY)?;
-    let installed = |packages: Vec<Package>| Installed {
-        database: "rpm",
-        packages,
-    };
-    Some(pkglist::parse(value).map(installed))
 }

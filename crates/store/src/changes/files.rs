@@ -22,8 +22,6 @@ pub(super) fn compare(repo: &Repo, from: DirTreeId, to: DirTreeId) -> Result<Cha
             growth_bytes: 0,
             largest: Vec::new(),
             fetch: Fetch::default(),
-            packages: None,
-            package_problem: None,
         },
     };
     while let Some((path, before, after)) = walk.left.pop() {

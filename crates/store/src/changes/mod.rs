@@ -1,13 +1,10 @@
-//! What changes between two commits, for people: files by size, packages by version, and what is to be fetched.
+//! What changes between two commits, for people: files by size, and what is to be fetched.
 //!
 //! Directories that both have alike are not entered. Of a commit whose tree is not here [`announced()`] tells what its metadata says.
 
 mod announced;
-mod databases;
 mod files;
-mod packages;
 
-use ostler_format::packages::Package;
 use ostler_format::{CommitId, FileId};
 use serde::Serialize;
 
@@ -17,7 +14,6 @@ use crate::reachable::{Depth, Missing, ObjectSet, Reachable};
 use crate::repo::Repo;
 
 pub use announced::{Announced, Content, announced};
-pub use packages::{PackageChange, PackageChanges};
 
 /// How many of the largest changes are listed.
 const LARGEST: usize = 10;
@@ -41,10 +37,6 @@ pub struct Changes {
     pub largest: Vec<SizeChange>,
     /// What somebody who has the first commit has to fetch.
     pub fetch: Fetch,
-    /// What changes by package; `None` if neither tree has a package database.
-    pub packages: Option<PackageChanges>,
-    /// Why a package database that is there was not read.
-    pub package_problem: Option<String>,
 }
 
 /// Files, and the bytes of their content.
@@ -81,19 +73,13 @@ pub struct Fetch {
 /// Finds out what changes from `from` to `to`.
 ///
 /// # Errors
-/// [`StoreError::Partial`], [`StoreError::ObjectMissing`] if a commit is not whole. A package database that cannot be read is no error.
+/// [`StoreError::Partial`], [`StoreError::ObjectMissing`] if a commit is not whole.
 pub fn changes(repo: &Repo, from: CommitId, to: CommitId) -> Result<Changes, StoreError> {
     let (before, after) = (repo.read_commit(from)?, repo.read_commit(to)?);
     require_whole(repo, from)?;
     require_whole(repo, to)?;
     let mut changes = files::compare(repo, before.tree, after.tree)?;
     changes.fetch = fetch(repo, from, to)?;
-    let read = |tree| databases::read(repo, tree);
-    match read(before.tree).and_then(|old| Ok((old, read(after.tree)?))) {
-        Ok((None, None)) => {}
-        Ok((old, new)) => changes.packages = Some(packages::compare(old, new)),
-        Err(problem) => changes.package_problem = Some(problem),
-    }
     Ok(changes)
 }
 
@@ -133,12 +119,4 @@ fn fetch(repo: &Repo, from: CommitId, to: CommitId) -> Result<Fetch, StoreError>
 
 fn size_of(repo: &Repo, id: FileId) -> Result<u64, StoreError> {
     Ok(repo.stat_file_object(id)?.1)
-}
-
-/// The packages that a tree says are installed.
-#[derive(Debug, Default)]
-struct Installed {
-    /// `dpkg` or `rpm`.
-    database: &'static str,
-    packages: Vec<Package>,
 }

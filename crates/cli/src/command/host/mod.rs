@@ -23,6 +23,7 @@ pub(crate) mod reset;
 pub(crate) mod revision;
 pub(crate) mod rollback;
 pub(crate) mod status;
+pub(crate) mod status_packages;
 pub(crate) mod status_text;
 pub(crate) mod upgrade;
 pub(crate) mod usroverlay;

@@ -2,8 +2,10 @@
 
 use anyhow::Context as _;
 use ostler_deploy::upgrade::{self, ConflictsError, Fetch as _, FetchError, Target};
-use ostler_deploy::{Deployment, Sysroot};
+use ostler_deploy::{Deployment, Sysroot, base};
 use ostler_format::{CommitId, ObjectKind, ObjectName};
+use ostler_packages::changes;
+use ostler_packages::database::{self, DatabaseError};
 use ostler_store::Repo;
 
 use super::fetch::Puller;
@@ -11,14 +13,14 @@ use super::options::HostOptions;
 use crate::command::admin::system;
 use crate::context::Context;
 use crate::exit::Exit;
-use crate::text::date;
+use crate::text::{self, date};
 
 /// How much is told of what would be deployed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Detail {
     /// Which commit.
     Commit,
-    /// What the merge of `/etc` would find, too; its default configuration is fetched for that.
+    /// Which packages change and what the merge of `/etc` would find, too; the package database and the default configuration are fetched for that.
     Conflicts,
 }
 
@@ -67,15 +69,18 @@ pub(crate) fn print(
         puller.fetch_commit(repo, remote, commit).map_err(failed)?;
     }
     tell_commit(context, repo, commit)?;
+    if detail == Detail::Conflicts
+        && let Some(remote) = &followed.remote
+        && repo.is_partial(commit)?
+    {
+        let mut paths = database::paths();
+        paths.push(upgrade::DEFAULT_ETC.to_owned());
+        puller
+            .fetch_paths(repo, remote, commit, &paths)
+            .map_err(failed)?;
+    }
+    tell_packages(context, repo, [current.id.commit, commit], detail)?;
     if detail == Detail::Conflicts {
-        if let Some(remote) = &followed.remote
-            && repo.is_partial(commit)?
-        {
-            let paths = [upgrade::DEFAULT_ETC.to_owned()];
-            puller
-                .fetch_paths(repo, remote, commit, &paths)
-                .map_err(failed)?;
-        }
         tell_conflicts(context, &sysroot, current, commit)?;
     }
     Ok(Exit::Done)
@@ -96,6 +101,44 @@ fn tell_commit(context: &Context, repo: &Repo, commit: CommitId) -> anyhow::Resu
     context
         .printer
         .line(format_args!("         Commit: {commit}"))?;
+    Ok(())
+}
+
+/// Tells what changes by package, as far as it is known: from the base of what is deployed.
+fn tell_packages(
+    context: &Context,
+    repo: &Repo,
+    [from, to]: [CommitId; 2],
+    detail: Detail,
+) -> anyhow::Result<()> {
+    let changes = base::of_commit(repo, from)
+        .map_err(DatabaseError::from)
+        .and_then(|from| changes::between(repo, from, to));
+    let changes = match changes {
+        Ok(changes) => changes.unwrap_or_default(),
+        Err(DatabaseError::NotHere { .. }) => return Ok(()),
+        Err(problem) => {
+            let problem = format_args!("packages were not compared: {problem}");
+            context.printer.note(problem);
+            return Ok(());
+        }
+    };
+    if changes.changes.is_empty() {
+        return Ok(());
+    }
+    let sum = text::packages::sum_up(&changes);
+    context
+        .printer
+        .line(format_args!("           Diff: {sum}"))?;
+    let described = match detail {
+        Detail::Commit => "",
+        Detail::Conflicts => &text::packages::describe_changes(&changes, &[]),
+    };
+    for line in described.lines() {
+        context
+            .printer
+            .line(format_args!("                 {line}"))?;
+    }
     Ok(())
 }
 

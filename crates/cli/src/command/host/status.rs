@@ -8,6 +8,7 @@ use ostler_deploy::update_driver::UpdateDriver;
 use ostler_deploy::update_policy::UpdatePolicy;
 use serde_json::Value;
 
+use super::status_packages;
 use super::status_text::{self, Updates};
 use crate::command::admin::system;
 use crate::context::Context;
@@ -90,7 +91,11 @@ impl Verb for Status {
             });
             let driver = UpdateDriver::read(sysroot.host())?;
             let updates = Updates { policy, driver };
-            status_text::print(context, &deployments, &held, &updates)?;
+            let diffs = match context.printer.is_verbose() {
+                true => status_packages::diffs(context, &sysroot),
+                false => Vec::new(),
+            };
+            status_text::print(context, &deployments, &held, &updates, &diffs)?;
         }
         match self.pending_exit_77 && pending {
             true => Ok(Exit::NothingToDo),

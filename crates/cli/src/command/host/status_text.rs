@@ -28,6 +28,7 @@ pub(crate) fn print(
     status: &Status,
     held: &[HeldBy],
     updates: &Updates,
+    diffs: &[Option<String>],
 ) -> anyhow::Result<()> {
     let state = if held.is_empty() { "idle" } else { "busy" };
     context.printer.line(format_args!("State: {state}"))?;
@@ -71,7 +72,8 @@ pub(crate) fn print(
         if index > 0 {
             context.printer.line("")?;
         }
-        print_one(context, deployment, several)?;
+        let diff = diffs.get(index).and_then(Option::as_deref);
+        print_one(context, deployment, several, diff)?;
     }
     Ok(())
 }
@@ -80,6 +82,7 @@ fn print_one(
     context: &Context,
     status: &DeploymentStatus,
     show_stateroot: bool,
+    diff: Option<&str>,
 ) -> anyhow::Result<()> {
     let printer = &context.printer;
     let deployment = &status.deployment;
@@ -102,6 +105,7 @@ fn print_one(
     let verbose = printer.is_verbose();
     let mut fields = fields(status, show_stateroot || verbose);
     extras(&mut fields, status, verbose)?;
+    fields.extend(diff.map(|diff| ("Diff", diff.to_owned())));
     for (name, value) in fields {
         printer.line(format_args!("{name:>NAME_WIDTH$}: {value}"))?;
     }

@@ -21,7 +21,7 @@ pub(crate) struct Upgrade {
     /// Look whether there is something newer, change nothing (exit code 77 if there is not)
     #[arg(long)]
     pub(crate) check: bool,
-    /// As --check, and tell which conflicts /etc would have as it is now
+    /// As --check, and tell which packages change and which conflicts /etc would have as it is now
     #[arg(long)]
     pub(crate) preview: bool,
     /// Use what is downloaded
@@ -55,7 +55,7 @@ impl Verb for Upgrade {
         },
         Example {
             call: "upgrade --preview",
-            says: "look which files of /etc both sides have changed, before anything is deployed",
+            says: "look which packages change, and which files of /etc both sides have changed, before anything is deployed",
         },
         Example {
             call: "upgrade --reboot",

@@ -3,11 +3,14 @@
 use std::path::Path;
 
 use anyhow::bail;
-use ostler_format::{RefName, RemoteName};
+use ostler_format::{CommitId, RefName, RemoteName};
 use ostler_fs::Dir;
+use ostler_packages::changes::{self as packages, PackageChanges};
+use ostler_packages::database::DatabaseError;
 use ostler_store::Repo;
 use ostler_store::changes::{announced, changes};
 use ostler_store::diff::{DiffOptions, Side, diff, list_order, shared_objects};
+use serde::Serialize;
 
 use crate::command::host::fetch::Puller;
 use crate::context::Context;
@@ -131,19 +134,11 @@ impl Diff {
         if is_path(first) || is_path(second) {
             bail!("Option --summary requires both arguments to be revisions");
         }
-        let changes = changes(repo, repo.resolve(first)?, repo.resolve(second)?)?;
-        if self.json {
-            let text = serde_json::to_string_pretty(&changes)?;
-            context.printer.line(text)?;
-        } else {
-            context.printer.text(&text::changes::describe(&changes))?;
-        }
-        if let Some(problem) = &changes.package_problem {
-            context
-                .printer
-                .note(format_args!("packages were not compared: {problem}"));
-        }
-        Ok(Exit::Done)
+        let (from, to) = (repo.resolve(first)?, repo.resolve(second)?);
+        let told = WithPackages::new(repo, [from, to], changes(repo, from, to)?);
+        let packages = told.packages.as_ref();
+        let text = || text::changes::describe(&told.changes, packages);
+        self.print_told(context, &told, text)
     }
 
     fn print_available(&self, context: &Context, repo: &Repo) -> anyhow::Result<Exit> {
@@ -157,13 +152,25 @@ impl Diff {
         let to = puller.announcement(repo, &remote, &name)?;
         let mut announced = announced(repo, from, to)?;
         announced.delta_bytes = puller.delta_bytes(repo, &remote, to)?;
+        let told = WithPackages::new(repo, [from, to], announced);
+        let packages = told.packages.as_ref();
+        let text = || text::changes::describe_announced(&told.changes, packages);
+        self.print_told(context, &told, text)
+    }
+
+    fn print_told<T: Serialize>(
+        &self,
+        context: &Context,
+        told: &WithPackages<T>,
+        text: impl FnOnce() -> String,
+    ) -> anyhow::Result<Exit> {
         let printer = &context.printer;
         if self.json {
-            printer.line(serde_json::to_string_pretty(&announced)?)?;
+            printer.line(serde_json::to_string_pretty(told)?)?;
         } else {
-            printer.text(&text::changes::describe_announced(&announced))?;
+            printer.text(&text())?;
         }
-        if let Some(problem) = &announced.package_problem {
+        if let Some(problem) = &told.package_problem {
             printer.note(format_args!("packages were not compared: {problem}"));
         }
         Ok(Exit::Done)
@@ -192,8 +199,34 @@ impl Diff {
     }
 }
 
+/// What changes, and what of that are packages.
+#[derive(Serialize)]
+struct WithPackages<T> {
+    #[serde(flatten)]
+    changes: T,
+    /// `None` if no package database is there, or nothing is known of it.
+    packages: Option<PackageChanges>,
+    /// Why a package database or a list of packages that is there was not read.
+    package_problem: Option<String>,
+}
+
+impl<T> WithPackages<T> {
+    fn new(repo: &Repo, [from, to]: [CommitId; 2], changes: T) -> Self {
+        let (packages, package_problem) = match packages::between(repo, from, to) {
+            Ok(packages) => (packages, None),
+            Err(DatabaseError::NotHere { .. }) => (None, None),
+            Err(problem) => (None, Some(problem.to_string())),
+        };
+        Self {
+            changes,
+            packages,
+            package_problem,
+        }
+    }
+}
+
 /// A path is told from a revision by how it begins.
-fn is_path(text: &str) -> bool {
+pub(crate) fn is_path(text: &str) -> bool {
     text.starts_with('/') || text.starts_with("./")
 }
 

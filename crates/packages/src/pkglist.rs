@@ -1,7 +1,9 @@
 //! The commit metadata key `rpmostree.rpmdb.pkglist`: which rpms a tree has, known before the tree is here.
 
-use super::{Package, PackagesError};
-use crate::variant::Value;
+use ostler_format::variant::Value;
+
+use crate::error::PackagesError;
+use crate::package::Package;
 
 /// The metadata key.
 pub const PKGLIST_KEY: &str = "rpmostree.rpmdb.pkglist";
@@ -49,7 +51,6 @@ fn package(item: &Value) -> Option<Package> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::variant::Value;
 
     fn tuple(fields: &[&str]) -> Value {
         Value::Tuple(

@@ -1,9 +1,19 @@
 //! dpkg's `status`: paragraphs of `Field: value`, a package each.
 
-use super::{Package, PackagesError};
+use crate::error::PackagesError;
+use crate::package::Package;
 
 /// The largest file that is read; Debian's has some kilobytes a package.
-pub const MAX_BYTES: usize = 64 << 20;
+pub const MAX_BYTES: u64 = 64 << 20;
+
+/// A package that is installed, and what it was built from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InstalledDeb {
+    /// The package.
+    pub package: Package,
+    /// The version of its source, which is what its changelog speaks of.
+    pub source_version: String,
+}
 
 /// Lists the packages of a `status` file that are installed, in its order.
 ///
@@ -11,10 +21,10 @@ pub const MAX_BYTES: usize = 64 << 20;
 ///
 /// # Errors
 /// [`PackagesError::TooLarge`]; [`PackagesError::Malformed`] at a line that is no field, or for a package without a name or version.
-pub fn parse_status(bytes: &[u8]) -> Result<Vec<Package>, PackagesError> {
-    if bytes.len() > MAX_BYTES {
+pub fn parse_status(bytes: &[u8]) -> Result<Vec<InstalledDeb>, PackagesError> {
+    if bytes.len() as u64 > MAX_BYTES {
         return Err(PackagesError::TooLarge {
-            found: bytes.len(),
+            found: bytes.len() as u64,
             max: MAX_BYTES,
         });
     }
@@ -33,14 +43,6 @@ pub fn parse_status(bytes: &[u8]) -> Result<Vec<Package>, PackagesError> {
     Ok(packages)
 }
 
-fn malformed(line: usize, problem: &'static str) -> PackagesError {
-    PackagesError::Malformed {
-        place: "line",
-        found: line,
-        problem,
-    }
-}
-
 /// The fields of interest of one package.
 #[derive(Default)]
 struct Paragraph<'a> {
@@ -49,6 +51,7 @@ struct Paragraph<'a> {
     version: Option<&'a [u8]>,
     architecture: Option<&'a [u8]>,
     status: Option<&'a [u8]>,
+    source: Option<&'a [u8]>,
 }
 
 impl<'a> Paragraph<'a> {
@@ -57,29 +60,37 @@ impl<'a> Paragraph<'a> {
             // The field before goes on.
             return match self.any {
                 true => Ok(()),
-                false => Err(malformed(number, "a continued line without a field")),
+                false => Err(PackagesError::at_line(
+                    number,
+                    "a continued line without a field",
+                )),
             };
         }
         self.any = true;
         let colon = line.iter().position(|byte| *byte == b':');
         let colon = colon.filter(|colon| *colon > 0);
-        let (field, value) =
-            line.split_at(colon.ok_or_else(|| malformed(number, "no field before a colon"))?);
+        let (field, value) = line.split_at(
+            colon.ok_or_else(|| PackagesError::at_line(number, "no field before a colon"))?,
+        );
         let slot = match field.to_ascii_lowercase().as_slice() {
             b"package" => &mut self.name,
             b"version" => &mut self.version,
             b"architecture" => &mut self.architecture,
             b"status" => &mut self.status,
+            b"source" => &mut self.source,
             _ => return Ok(()),
         };
         if slot.replace(value[1..].trim_ascii()).is_some() {
-            return Err(malformed(number, "a field that is there already"));
+            return Err(PackagesError::at_line(
+                number,
+                "a field that is there already",
+            ));
         }
         Ok(())
     }
 
     /// The package, if it is installed.
-    fn end(self, line: usize) -> Result<Option<Package>, PackagesError> {
+    fn end(self, line: usize) -> Result<Option<InstalledDeb>, PackagesError> {
         if !self.any {
             return Ok(None);
         }
@@ -94,18 +105,34 @@ impl<'a> Paragraph<'a> {
             let value = value.filter(|value| !value.is_empty());
             let value = value.and_then(|value| std::str::from_utf8(value).ok());
             value
-                .ok_or_else(|| malformed(line, problem))
+                .ok_or_else(|| PackagesError::at_line(line, problem))
                 .map(str::to_owned)
         };
-        Ok(Some(Package {
-            name: text(self.name, "a package without a name")?,
-            version: text(self.version, "an installed package without a version")?,
-            architecture: match self.architecture {
-                None => String::new(),
-                some => text(some, "an architecture that is no text")?,
+        let version = text(self.version, "an installed package without a version")?;
+        let built_from = self.source.map(|source| source_version(source, line));
+        let source_version = built_from.transpose()?.flatten();
+        Ok(Some(InstalledDeb {
+            source_version: source_version.unwrap_or_else(|| version.clone()),
+            package: Package {
+                name: text(self.name, "a package without a name")?,
+                version,
+                architecture: match self.architecture {
+                    None => String::new(),
+                    some => text(some, "an architecture that is no text")?,
+                },
             },
         }))
     }
+}
+
+/// Reads `NAME (VERSION)`; `None` if there is no version, because it is the package's.
+fn source_version(source: &[u8], line: usize) -> Result<Option<String>, PackagesError> {
+    let source = std::str::from_utf8(source);
+    let source = source.map_err(|_| PackagesError::at_line(line, "a source that is no text"))?;
+    let version = source
+        .split_once('(')
+        .map(|(_, version)| version.trim_end_matches(')'));
+    Ok(version.map(|version| version.trim().to_owned()))
 }
 
 #[cfg(test)]
@@ -114,16 +141,31 @@ mod tests {
 
     #[test]
     fn only_what_is_installed_is_listed() {
-        let text = b"Package: a\nStatus: install ok installed\nArchitecture: amd64\nVersion: 1:2-3\nDescription: x\n y\n .\n\n\
+        let text = b"Package: a\nStatus: install ok installed\nSource: s (1:2-1)\nArchitecture: amd64\nVersion: 1:2-3\nDescription: x\n y\n .\n\n\
             Package: b\nStatus: deinstall ok config-files\nVersion: 1\n\n\n\
             Package: c\nVersion: 2\n\n\
             Package: d\nStatus: install ok half-installed\n";
         let found = parse_status(text).unwrap();
         let shown: Vec<_> = found
             .iter()
-            .map(|p| (p.name.as_str(), p.architecture.as_str(), p.version.as_str()))
+            .map(|deb| {
+                let Package {
+                    name,
+                    architecture,
+                    version,
+                } = &deb.package;
+                (
+                    name.as_str(),
+                    architecture.as_str(),
+                    version.as_str(),
+                    deb.source_version.as_str(),
+                )
+            })
             .collect();
-        assert_eq!(shown, [("a", "amd64", "1:2-3"), ("c", "", "2")]);
+        assert_eq!(
+            shown,
+            [("a", "amd64", "1:2-3", "1:2-1"), ("c", "", "2", "2")]
+        );
         assert_eq!(parse_status(b"").unwrap(), []);
     }
 
