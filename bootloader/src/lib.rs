@@ -10,7 +10,8 @@
 //! | [`Uboot`] | `loader.B/uEnv.txt` | with the swap |
 //! | [`Grub2`] | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
 //!
-//! [`first_root`] is what runs before the system's own root is there, [`tree_files`] what a tree carries for that.
+//! [`first_root`] is what runs before the system's own root is there, [`tree_files`] what a tree carries for that, [`trial`] which deployments have
+//! proven themselves and what becomes of one that does not.
 //!
 //! Every file is written whole under another name, or in a directory that is not in use yet, and synced.
 
@@ -21,6 +22,7 @@ pub mod first_root;
 mod grub2;
 mod syslinux;
 pub mod tree_files;
+pub mod trial;
 mod uboot;
 
 #[cfg(test)]

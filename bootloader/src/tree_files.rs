@@ -23,7 +23,7 @@ const FIRST_ROOT: &str = "usr/lib/ostree/ostree-prepare-root";
 const OSTLER: &str = "usr/bin/ostler";
 
 /// Path, mode and content.
-const FILES: [(&str, u32, &str); 12] = [
+const FILES: [(&str, u32, &str); 15] = [
     (
         "usr/lib/systemd/system/ostree-prepare-root.service",
         0o644,
@@ -53,6 +53,21 @@ const FILES: [(&str, u32, &str); 12] = [
         "usr/lib/systemd/system/ostler-boot-complete.service",
         0o644,
         include_str!("../systemd/ostler-boot-complete.service"),
+    ),
+    (
+        "usr/lib/systemd/system/ostler-health-watch.service",
+        0o644,
+        include_str!("../systemd/ostler-health-watch.service"),
+    ),
+    (
+        "usr/lib/systemd/system/ostler-health.service",
+        0o644,
+        include_str!("../systemd/ostler-health.service"),
+    ),
+    (
+        "usr/lib/systemd/system/ostler-health-good.service",
+        0o644,
+        include_str!("../systemd/ostler-health-good.service"),
     ),
     (
         "usr/lib/dracut/modules.d/98ostree/module-setup.sh",

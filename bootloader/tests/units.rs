@@ -24,7 +24,7 @@ fn systemd_accepts_the_units() {
         fs::write(&unit, text).unwrap();
         units.push(unit);
     }
-    assert_eq!(units.len(), 6);
+    assert_eq!(units.len(), 9);
     // An initramfs has it, where one of them runs.
     let physical_root = "[Mount]\nWhat=/dev/vda\nWhere=/sysroot\n";
     fs::write(temp.path().join("sysroot.mount"), physical_root).unwrap();

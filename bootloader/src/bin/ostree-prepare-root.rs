@@ -64,6 +64,9 @@ fn say(prepared: &Prepared) {
         "ostree-prepare-root: /{} through {}; /sysroot is {sysroot}",
         prepared.deployment, prepared.how
     );
+    if let Some(trial) = &prepared.trial {
+        println!("ostree-prepare-root: {trial}");
+    }
 }
 
 /// Without an initramfs nobody has mounted anything, and the system's own first program is started from here.

@@ -11,10 +11,14 @@ use super::target::stateroot;
 use super::{FirstRootError, MOUNT_VAR};
 
 /// Units that are started, if they are installed, and by which target.
-const UNITS: [(&str, &str); 3] = [
+const UNITS: [(&str, &str); 7] = [
     ("ostree-remount.service", "local-fs.target.requires"),
     ("ostler-finalize-staged.path", "multi-user.target.wants"),
     ("ostler-boot-complete.service", "multi-user.target.wants"),
+    ("ostler-health-watch.service", "sysinit.target.wants"),
+    ("ostler-health.service", "multi-user.target.wants"),
+    ("ostler-health.service", "boot-complete.target.requires"),
+    ("ostler-health-good.service", "multi-user.target.wants"),
 ];
 const UNIT_PLACES: [&str; 2] = ["usr/lib/systemd/system", "lib/systemd/system"];
 const VAR_UNIT: &str = "var.mount";

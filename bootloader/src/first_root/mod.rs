@@ -16,6 +16,9 @@
 //! `[root] transient|transient-ro`, `[composefs] enabled|keypath`); what was done is left in `/run/ostree-booted`. Later, in the system,
 //! [`remount`] undoes what a remount of `/` did to the others, and [`generate`] makes the units of systemd that a booted deployment needs.
 //!
+//! Before anything is mounted, [`prepare`] counts the boot of a deployment that is on [trial](crate::trial). One that has used up its tries is not
+//! booted: the deployment to go back to is, under the kernel that runs, and makes the rollback.
+//!
 //! Formats, places and settings are libostree's (`ostree-prepare-root`, `ostree-remount`, `ostree-system-generator`).
 
 mod booted;
@@ -27,6 +30,7 @@ mod prepare;
 mod remount;
 mod signature;
 mod target;
+mod trial;
 
 pub use error::FirstRootError;
 pub use generator::{Booting, generate};

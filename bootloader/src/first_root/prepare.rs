@@ -12,6 +12,7 @@ use super::composefs::{Wish, mount_image};
 use super::config::{Composefs, Config, RootLayer};
 use super::signature::signed_digest;
 use super::target::Target;
+use super::trial;
 use super::{FirstRootError, MOUNT_VAR};
 
 const REPO: &str = "ostree/repo";
@@ -72,6 +73,8 @@ pub struct Prepared {
     pub how: &'static str,
     /// Whether the physical root is for reading only now.
     pub sysroot_readonly: bool,
+    /// What became of a trial, for a person, if there is one.
+    pub trial: Option<String>,
 }
 
 /// Puts the deployment that the kernel's command line names in the place of the physical root, and the physical root in its `/sysroot`.
@@ -83,7 +86,9 @@ pub fn prepare(host: &Host, init: Init) -> Result<Prepared, FirstRootError> {
     let initramfs = Dir::open_ambient(&host.initramfs)?;
     let config = Config::read(&initramfs, &kargs)?;
     let root = Dir::open_ambient(&host.root)?;
-    let target = Target::resolve(&root, &kargs)?;
+    let chosen = Target::resolve(&root, &kargs)?;
+    let trial = trial::count(host, &root, &chosen);
+    let target = trial.instead.as_ref().unwrap_or(&chosen).clone();
     let work = Work::new(host, init, &config, &root, &target)?;
     // A shared mount cannot be moved.
     mount::set_propagation("/", Propagation::Private)?;
@@ -96,6 +101,9 @@ pub fn prepare(host: &Host, init: Init) -> Result<Prepared, FirstRootError> {
     work.mount_boot()?;
     work.mount_etc(&mut booted)?;
     work.mount_usr(&booted)?;
+    if target != chosen {
+        work.mount_modules(&chosen);
+    }
     work.mount_var(&booted)?;
     booted.write(&work.run)?;
     work.change_root(&booted)?;
@@ -108,6 +116,7 @@ pub fn prepare(host: &Host, init: Init) -> Result<Prepared, FirstRootError> {
             (Some(Sealed::Yes), Some(_)) => "its signed composefs image, every file sealed",
         },
         sysroot_readonly: booted.sysroot_readonly,
+        trial: trial.told,
     })
 }
 
@@ -293,6 +302,18 @@ impl<'a> Work<'a> {
             mount::remount(&place, Writable::No)?;
         }
         Ok(())
+    }
+
+    /// Shows the modules of the kernel that runs, which are another deployment's. Without them the system comes up with less, and the rollback
+    /// may do without.
+    fn mount_modules(&self, of_kernel: &Target) {
+        let modules = |root: &Dir| root.open_dir_beneath(Trusted("usr/lib/modules"));
+        let other = self.root.open_dir_beneath(Trusted(of_kernel.path()));
+        if let Ok(other) = other.and_then(|other| modules(&other)) {
+            let place = self.new.join("usr/lib/modules");
+            let _ = mount::bind(through(&other), &place)
+                .and_then(|()| mount::remount(&place, Writable::No));
+        }
     }
 
     fn mount_var(&self, booted: &Booted) -> Result<(), FsError> {

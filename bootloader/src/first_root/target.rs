@@ -9,7 +9,7 @@ use super::FirstRootError;
 const SLOT: &str = "androidboot.slot_suffix";
 
 /// The deployment that is to be booted.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Target {
     pub(super) stateroot: StaterootName,
     pub(super) name: DeploymentName,

@@ -100,7 +100,13 @@ pub(crate) fn remove_deployment(lock: &SysrootLock, id: &DeploymentId) -> Result
         // The running root, whatever the boot entries say.
         return Ok(());
     }
-    for path in [id.origin_path(), id.merge_report_path(), id.backing_path()] {
+    let beside = [
+        id.origin_path(),
+        id.merge_report_path(),
+        id.health_report_path(),
+        id.backing_path(),
+    ];
+    for path in beside {
         lock.ostree.remove_all(Trusted(path))?;
     }
     lock.ostree.remove_all_immutable(Trusted(id.path()))?;

@@ -27,6 +27,7 @@ use crate::preflight::{self, PreflightError};
 use crate::publish::{self, PublishError, Published};
 use crate::signatures::{self, SignatureError};
 use crate::sysroot::SysrootError;
+use crate::trials::{self, TrialError};
 
 /// A commit could not be deployed; the old boot order is in place unless only the cleanup failed.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +62,9 @@ pub enum DeployError {
     /// The host file, for what should stay.
     #[error("{0}")]
     HostFile(#[from] HostFileError),
+    /// The trial of the new deployment.
+    #[error("{0}")]
+    Trial(#[from] TrialError),
     /// The boot order.
     #[error("{0}")]
     Plan(#[from] PlanError),
@@ -197,7 +201,7 @@ pub(crate) fn check(
     Ok(wish)
 }
 
-/// Publishes a boot order with a new deployment in it.
+/// Publishes a boot order with a new deployment in it, which is on trial if it is the default.
 pub(crate) fn place(
     lock: &mut SysrootLock,
     deployment: Deployment,
@@ -206,6 +210,8 @@ pub(crate) fn place(
     let slots = lock.slots_beside(&deployment.id.stateroot, Some(deployment.id.commit))?;
     let order = plan::plan(&slots, wish)?;
     let next = order::arrange(&lock.deployments, &order, Some(&deployment));
+    // Before it can be booted.
+    trials::arm(lock, &next, &deployment.id)?;
     Ok(publish::publish(lock, &next)?)
 }
 

@@ -113,6 +113,9 @@ fn upgrade(error: &UpgradeError) -> Option<String> {
         UpgradeError::Layered { .. } => {
             "upgrade with rpm-ostree, or drop what is layered with `ostler reset-layers`".to_owned()
         }
+        UpgradeError::Bad { .. } => {
+            "take it all the same with `ostler upgrade --retry-bad`".to_owned()
+        }
         UpgradeError::Older { .. } => "use --allow-downgrade to permit it".to_owned(),
         _ => return None,
     })

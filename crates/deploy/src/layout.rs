@@ -5,11 +5,13 @@
 //! /ostree/lock                                          held by whoever changes deployments
 //! /ostree/lock-owner                                    who that is, JSON
 //! /ostree/finalize-failure                              why the last staged deployment could not be finished, text
+//! /ostree/trials                                        which deployments have proven themselves, a key file
 //! /ostree/history                                       what was deployed and booted, JSON lines
 //! /ostree/deploy/<stateroot>/var                        shared by the stateroot's deployments
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>             a deployment's root
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>.origin      where it came from
 //! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>.etc-merge   what its /etc merge did, JSON
+//! /ostree/deploy/<stateroot>/deploy/<commit>.<serial>.health      what its last checks said, JSON
 //! /ostree/deploy/<stateroot>/backing/<commit>.<serial>            writable layers of a transient root
 //! /ostree/boot.<B>           -> boot.<B>.<S>
 //! /ostree/boot.<B>.<S>/<stateroot>/<bootcsum>/<bootserial>        -> ../../../deploy/<stateroot>/deploy/<commit>.<serial>
@@ -89,6 +91,7 @@ pub const PROC_CMDLINE: &str = "/proc/cmdline";
 
 const ORIGIN_SUFFIX: &str = ".origin";
 const MERGE_SUFFIX: &str = ".etc-merge";
+const HEALTH_SUFFIX: &str = ".health";
 
 /// Names a deployment: no two of a sysroot share it.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -129,6 +132,12 @@ impl DeploymentId {
         self.path() + MERGE_SUFFIX
     }
 
+    /// Within [`OSTREE`]: the file that says what the deployment's last checks said; beside the origin for the same reasons.
+    #[must_use]
+    pub fn health_report_path(&self) -> String {
+        self.path() + HEALTH_SUFFIX
+    }
+
     /// Within [`OSTREE`]: the directory of the writable layers of a transient root.
     #[must_use]
     pub fn backing_path(&self) -> String {
@@ -164,7 +173,7 @@ pub fn parse_deployment_name(name: &str) -> Option<(CommitId, u32)> {
 /// Reads the name of a file that belongs to a deployment, and returns the deployment's name.
 #[must_use]
 pub fn parse_companion_name(name: &str) -> Option<&str> {
-    let of = [ORIGIN_SUFFIX, MERGE_SUFFIX]
+    let of = [ORIGIN_SUFFIX, MERGE_SUFFIX, HEALTH_SUFFIX]
         .iter()
         .find_map(|suffix| name.strip_suffix(suffix))?;
     parse_deployment_name(of).map(|_| of)

@@ -12,6 +12,7 @@
 //! | [`signatures`], [`base`] | what the remotes of commits ask of them; the commit below layered packages |
 //! | [`publish`] | the only writer of boot entries and bootlinks |
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
+//! | [`trials`], [`health_file`], [`health_report`] | which deployments have proven themselves, and the way back from one that does not; what must work |
 //! | [`state_overlay`], [`relabel`], [`post_copy`], [`boot_menu`] | what units and installers call |
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`reset`], [`initramfs_etc`] | what was asked for beyond the tree; files of `/etc` in the first root |
@@ -32,6 +33,8 @@ pub mod etc_merge;
 pub mod etc_restore;
 pub mod factory_reset;
 pub mod finalization;
+pub mod health_file;
+pub mod health_report;
 mod hint;
 pub mod history;
 pub mod holding;
@@ -63,6 +66,7 @@ pub mod state_overlay;
 pub mod stateroot;
 pub mod status;
 pub mod sysroot;
+pub mod trials;
 pub mod unlock;
 pub mod update_driver;
 pub mod update_policy;
@@ -72,6 +76,6 @@ pub use deployment::Deployment;
 pub use hint::hint;
 pub use host::Host;
 pub use lock::SysrootLock;
-pub use ostler_bootloader::tree_files;
+pub use ostler_bootloader::{tree_files, trial};
 pub use settings::Settings;
 pub use sysroot::Sysroot;

@@ -9,6 +9,7 @@ use crate::layout::DeploymentId;
 use crate::lock::SysrootLock;
 use crate::plan::{self, Next, PlanError, Wish};
 use crate::publish::{self, PublishError, Published};
+use crate::trials::{self, TrialError};
 
 /// The boot order could not be changed; the old one is in place unless only the cleanup failed.
 #[derive(Debug, thiserror::Error)]
@@ -25,6 +26,9 @@ pub enum OrderError {
         /// The stateroot.
         stateroot: StaterootName,
     },
+    /// The trial of what a person chose; the new order is in place.
+    #[error("{0}")]
+    Trial(#[from] TrialError),
     /// The new order.
     #[error("{0}")]
     Publish(#[from] PublishError),
@@ -44,11 +48,25 @@ pub struct OrderChange {
     pub bytes_freed: u64,
 }
 
-/// Makes the boot order what a wish without a new deployment asks for, and removes what it leaves.
+/// Makes the boot order what a person's wish without a new deployment asks for, and removes what it leaves. Which deployment boots next is their
+/// choice then, and no trial.
 ///
 /// # Errors
 /// [`OrderError`].
 pub fn change(lock: &mut SysrootLock, wish: &Wish) -> Result<OrderChange, OrderError> {
+    let before = lock.deployments.first().map(|first| first.id.clone());
+    let change = change_unasked(lock, wish)?;
+    if matches!(wish, Wish::MakeDefault(_) | Wish::Rollback { .. }) {
+        trials::chosen(lock, before.as_ref())?;
+    }
+    Ok(change)
+}
+
+/// As [`change`], where it was no person's wish.
+pub(crate) fn change_unasked(
+    lock: &mut SysrootLock,
+    wish: &Wish,
+) -> Result<OrderChange, OrderError> {
     let order = plan::plan(&lock.slots(), wish)?;
     carry_out(lock, &order)
 }

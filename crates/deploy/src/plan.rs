@@ -23,7 +23,7 @@ pub struct Slot {
     pub pinned: bool,
     /// Whether it is finished only at shutdown. At most one slot is, and it is the first.
     pub staged: bool,
-    /// Whether a retention policy holds it when another one is added.
+    /// Whether a retention policy holds it when another one is added, or one on trial may go back to it.
     pub held: bool,
 }
 

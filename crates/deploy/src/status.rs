@@ -4,6 +4,7 @@
 //! [`Status::ostree_json`] what it prints with `--json`, and [`Status::rpm_ostree_json`] has the keys of `rpm-ostree status --json` for
 //! all that exists here.
 
+use ostler_bootloader::trial::{Record, Trials};
 use ostler_format::CommitId;
 use ostler_format::origin::Unlocked;
 use serde_json::{Value as Json, json};
@@ -16,6 +17,7 @@ use crate::finalization;
 use crate::merge_record;
 use crate::signatures::{self, SignatureError};
 use crate::sysroot::{Sysroot, SysrootError};
+use crate::trials;
 
 /// What is done with signatures that are not good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +35,10 @@ pub struct Status {
     pub deployments: Vec<DeploymentStatus>,
     /// Why the last staged deployment could not be finished at shutdown, and the way out.
     pub last_failure: Option<String>,
+    /// The trials of all, and the commits that are refused.
+    pub trials: Trials,
+    /// Why nothing is known of them.
+    pub trials_damaged: Option<String>,
 }
 
 /// One deployment.
@@ -52,6 +58,8 @@ pub struct DeploymentStatus {
     pub origin: Option<String>,
     /// What the merge of its `/etc` did; `None` if it was not recorded.
     pub merge: Option<MergeReport>,
+    /// How it stands in its trial; `None` if it is untried.
+    pub trial: Option<Record>,
     /// Its commit's signatures, in lines; none before [`Status::judge_signatures`].
     pub signatures: Vec<String>,
 }
@@ -78,6 +86,11 @@ impl Status {
     /// [`SysrootError`] if a record of a merge can't be read.
     pub fn read(sysroot: &Sysroot) -> Result<Self, SysrootError> {
         let (pending, rollback) = sysroot.pending_and_rollback();
+        // What is damaged there must not keep the rest from being told.
+        let (trials, trials_damaged) = match trials::read(sysroot) {
+            Ok(trials) => (trials, None),
+            Err(error) => (Trials::default(), Some(error.to_string())),
+        };
         let one = |(index, deployment): (usize, &Deployment)| {
             Ok(DeploymentStatus {
                 index,
@@ -86,6 +99,7 @@ impl Status {
                 commit: commit_status(sysroot, deployment.id.commit),
                 origin: origin_text(deployment),
                 merge: merge_record::read(sysroot, &deployment.id)?,
+                trial: trials::record(&trials, deployment).cloned(),
                 deployment: deployment.clone(),
                 signatures: Vec::new(),
             })
@@ -99,6 +113,8 @@ impl Status {
         Ok(Self {
             deployments,
             last_failure: finalization::last_failure(sysroot)?,
+            trials,
+            trials_damaged,
         })
     }
 
@@ -143,16 +159,21 @@ impl Status {
         json!({ "deployments": self.deployments.iter().map(DeploymentStatus::ostree_json).collect::<Vec<_>>() })
     }
 
-    /// Returns what `rpm-ostree status --json` prints, with `etc-merge` and `finalize-failure`; `sysroot` is the one that it was read of.
+    /// Returns what `rpm-ostree status --json` prints, with `etc-merge`, `trial`, `finalize-failure` and `refused-commits`; `sysroot` is the one that it was read of.
     #[must_use]
     pub fn rpm_ostree_json(&self, sysroot: &Sysroot) -> Json {
-        let one = |status| rpm_ostree::deployment(sysroot, status);
+        let one = |status: &DeploymentStatus| {
+            let mut keys = rpm_ostree::deployment(sysroot, status);
+            keys["trial"] = trials::as_json(&self.trials, &status.deployment);
+            keys
+        };
         json!({
             "deployments": self.deployments.iter().map(one).collect::<Vec<_>>(),
             "transaction": null,
             "cached-update": null,
             "update-driver": null,
             "finalize-failure": self.last_failure,
+            "refused-commits": trials::refused_as_json(&self.trials),
         })
     }
 }

@@ -6,6 +6,7 @@
 //!            batch        many objects: priorities, bounded in flight, bodies streamed into a `Sink`
 //!          a transfer is retried, resumed by range, moved to the next mirror; it is never accepted short
 //! server/  serve        static HTTP/1.1 over a `Source` that opens files beneath a directory handle
+//! probe    whether a service answers, once
 //! range, date           the two header grammars that both sides share; pure
 //! ```
 //!
@@ -16,6 +17,7 @@
 
 mod client;
 mod date;
+pub mod probe;
 mod range;
 mod server;
 

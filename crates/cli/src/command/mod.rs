@@ -3,6 +3,7 @@
 mod admin;
 mod db;
 mod etc;
+mod health;
 mod host;
 mod program;
 mod signing;
@@ -47,6 +48,7 @@ static OSTLER: Group = Group {
                 Node::Group(&admin::ADMIN),
                 Node::Group(&db::GROUP),
                 Node::Group(&etc::GROUP),
+                Node::Group(&health::GROUP),
                 verb::<host::factory_reset::FactoryReset>(),
                 verb::<host::reset::ResetLayers>(),
                 verb::<host::apply::Apply>(),

@@ -8,6 +8,7 @@ use crate::deployment::Deployment;
 use crate::host_file::{HostFile, HostFileError};
 use crate::plan::Slot;
 use crate::retention::{Candidate, Held, Retention};
+use crate::trials;
 
 use super::Sysroot;
 
@@ -68,7 +69,8 @@ impl Sysroot {
         Ok(held.zip(&self.deployments).map(own).collect())
     }
 
-    /// Returns what plans need to know, with what the policy of a stateroot holds beside a new deployment of `coming`.
+    /// Returns what plans need to know, with what the policy of a stateroot holds beside a new deployment of `coming`, and what a deployment on
+    /// trial may go back to.
     ///
     /// # Errors
     /// [`HostFileError`].
@@ -79,8 +81,10 @@ impl Sysroot {
     ) -> Result<Vec<Slot>, HostFileError> {
         let held = self.held(stateroot, coming)?;
         let mut slots = self.slots();
-        for (slot, held) in slots.iter_mut().zip(held) {
-            slot.held = held.is_some();
+        // A state that can't be read has no trials, and the next deployment starts it again.
+        let trials = trials::read(self).unwrap_or_default();
+        for ((slot, held), deployment) in slots.iter_mut().zip(held).zip(&self.deployments) {
+            slot.held = held.is_some() || trials.is_needed(&trials::trial_id(&deployment.id));
         }
         Ok(slots)
     }

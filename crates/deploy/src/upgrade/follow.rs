@@ -9,7 +9,7 @@ use crate::deployment::Deployment;
 use crate::lock::SysrootLock;
 
 use super::fetch::{Fetch, Want};
-use super::{Older, Steps, Target, UpgradeError, UpgradeOptions, before};
+use super::{Older, Steps, Target, UpgradeError, UpgradeOptions, before, require_not_bad};
 
 /// How often one ref may send on to another.
 const MAX_REDIRECTS: usize = 8;
@@ -110,14 +110,13 @@ impl Follow {
             deployment: Box::new(current.id.clone()),
             source,
         };
-        let not_older_than = (options.older == Older::Refuse).then_some(current.id.commit);
         let mut refspec = self.origin.refspec().map_err(failed)?;
         for _ in 0..=MAX_REDIRECTS {
             let Some(followed) = &refspec else { break };
             let commit = match options.steps {
                 Steps::DeployOnly => self.local(&lock.repo, followed)?,
                 Steps::All | Steps::FetchOnly => {
-                    self.fetched(lock, fetch, followed, current, not_older_than)?
+                    self.fetched(lock, fetch, followed, current, options)?
                 }
             };
             if self.commit.is_some() {
@@ -155,7 +154,7 @@ impl Follow {
         fetch: &mut dyn Fetch,
         followed: &Refspec,
         current: &Deployment,
-        not_older_than: Option<CommitId>,
+        options: &UpgradeOptions,
     ) -> Result<CommitId, UpgradeError> {
         let Some(remote) = &followed.remote else {
             return self.local(&lock.repo, followed);
@@ -170,6 +169,8 @@ impl Follow {
                 .newest(&lock.repo, remote, &followed.name)
                 .map_err(failed)?,
         };
+        require_not_bad(lock, options.if_bad, commit, current)?;
+        let not_older_than = (options.older == Older::Refuse).then_some(current.id.commit);
         before::content_is_fetched(lock, fetch, followed, commit, current, not_older_than)?;
         let want = Want {
             remote,

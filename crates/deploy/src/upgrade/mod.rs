@@ -20,6 +20,7 @@ use crate::lock::SysrootLock;
 use crate::preflight::PreflightError;
 use crate::staged::{self, Finalization, StageError, StagedDeployment};
 use crate::sysroot::SysrootError;
+use crate::trials::{self, TrialError};
 
 use follow::Follow;
 
@@ -101,6 +102,19 @@ pub enum UpgradeError {
         /// Seconds since 1970-01-01 UTC.
         current_timestamp: u64,
     },
+    /// It was tried before.
+    #[error("refused: commit {commit} failed its trial{} because {why}", on(*since))]
+    Bad {
+        /// The commit.
+        commit: CommitId,
+        /// Seconds since 1970-01-01 UTC; 0 if nobody knew the time.
+        since: u64,
+        /// Why it failed.
+        why: String,
+    },
+    /// Which commits have failed their trial.
+    #[error("{0}")]
+    Trial(#[from] TrialError),
     /// Refs send on to each other without an end.
     #[error("`{refspec}` is one of more than 8 refs that send on to each other")]
     TooManyRedirects {
@@ -160,6 +174,16 @@ pub enum Older {
     Allow,
 }
 
+/// Whether a commit that has failed its trial is tried again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum IfBad {
+    /// It is not.
+    #[default]
+    Refuse,
+    /// It is.
+    Retry,
+}
+
 /// When a new deployment is finished.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Finish {
@@ -189,6 +213,8 @@ pub struct UpgradeOptions {
     pub steps: Steps,
     /// Older commits.
     pub older: Older,
+    /// Commits that failed their trial.
+    pub if_bad: IfBad,
     /// When it is finished.
     pub finish: Finish,
     /// A commit that boots next already.
@@ -237,6 +263,7 @@ pub fn upgrade(
     if commit == current.id.commit && !switches {
         return Ok(Upgraded::Unchanged);
     }
+    require_not_bad(lock, options.if_bad, commit, &current)?;
     if options.older == Older::Refuse {
         require_newer(lock.repo(), current.id.commit, commit)?;
     }
@@ -261,6 +288,36 @@ pub fn upgrade(
         lock.repo().set_ref(&RefKey::from_refspec(&old), None)?;
     }
     Ok(upgraded)
+}
+
+/// Refuses a commit that has failed its trial, but for the one that is there.
+fn require_not_bad(
+    lock: &SysrootLock,
+    if_bad: IfBad,
+    commit: CommitId,
+    current: &Deployment,
+) -> Result<(), UpgradeError> {
+    if if_bad == IfBad::Retry || commit == current.id.commit {
+        return Ok(());
+    }
+    match trials::read(lock)?.refusal(commit) {
+        None => Ok(()),
+        Some(refusal) => Err(UpgradeError::Bad {
+            commit,
+            since: refusal.since,
+            why: refusal.why.lines().next().unwrap_or_default().to_owned(),
+        }),
+    }
+}
+
+/// The day of a time, in words; nothing for a time that nobody knew.
+fn on(seconds: u64) -> String {
+    let time = i64::try_from(seconds).ok();
+    let time = time.and_then(|seconds| jiff::Timestamp::from_second(seconds).ok());
+    match time {
+        Some(time) if seconds > 0 => format!(" on {}", time.strftime("%Y-%m-%d")),
+        _ => String::new(),
+    }
 }
 
 fn require_newer(repo: &Repo, current: CommitId, new: CommitId) -> Result<(), UpgradeError> {

@@ -1,7 +1,9 @@
 //! What `upgrade`, `rebase` and `deploy` have in common.
 
 use ostler_deploy::deploy::{DeployOptions, MergeFrom};
-use ostler_deploy::upgrade::{self, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded};
+use ostler_deploy::upgrade::{
+    self, IfBad, IfPending, Older, Steps, Target, UpgradeOptions, Upgraded,
+};
 
 use super::driver;
 use super::fetch::Puller;
@@ -18,6 +20,7 @@ pub(crate) struct Change {
     pub(crate) older: Older,
     pub(crate) unchanged_exit_77: bool,
     pub(crate) bypass_driver: bool,
+    pub(crate) if_bad: IfBad,
 }
 
 /// Returns how far to go.
@@ -26,6 +29,14 @@ pub(crate) fn steps(cache_only: bool, download_only: bool) -> Steps {
         (true, _) => Steps::DeployOnly,
         (false, true) => Steps::FetchOnly,
         (false, false) => Steps::All,
+    }
+}
+
+/// Says whether a commit that has failed its trial is taken.
+pub(crate) fn if_bad(retry: bool) -> IfBad {
+    match retry {
+        true => IfBad::Retry,
+        false => IfBad::Refuse,
     }
 }
 
@@ -39,6 +50,7 @@ pub(crate) fn run(context: &Context, host: &HostOptions, change: Change) -> anyh
         target: change.target,
         steps: change.steps,
         older: change.older,
+        if_bad: change.if_bad,
         finish: system::finish(&lock, host.lock_finalization)?,
         if_pending: IfPending::Leave,
         deploy: DeployOptions {

@@ -36,6 +36,9 @@ pub(crate) struct Deploy {
     /// Refuse a commit older than the deployed one
     #[arg(long)]
     pub(crate) disallow_downgrade: bool,
+    /// Take a commit that has failed its trial once more
+    #[arg(long)]
+    pub(crate) retry_bad: bool,
     /// Upgrade behind the back of the program that drives updates
     #[arg(long)]
     pub(crate) bypass_driver: bool,
@@ -88,6 +91,7 @@ impl Verb for Deploy {
             },
             unchanged_exit_77: self.unchanged_exit_77,
             bypass_driver: self.bypass_driver || self.register_driver.is_some(),
+            if_bad: change::if_bad(self.retry_bad),
         };
         change::run(context, &self.host, change)
     }

@@ -35,6 +35,9 @@ pub(crate) struct Rebase {
     /// Refuse a commit older than the deployed one
     #[arg(long)]
     pub(crate) disallow_downgrade: bool,
+    /// Take a commit that has failed its trial once more
+    #[arg(long)]
+    pub(crate) retry_bad: bool,
     /// Upgrade behind the back of the program that drives updates
     #[arg(long)]
     pub(crate) bypass_driver: bool,
@@ -107,6 +110,7 @@ impl Verb for Rebase {
             },
             unchanged_exit_77: false,
             bypass_driver: self.bypass_driver,
+            if_bad: change::if_bad(self.retry_bad),
         };
         drop(sysroot);
         change::run(context, &self.host, change)

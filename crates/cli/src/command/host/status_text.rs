@@ -3,6 +3,7 @@
 use anstyle::{AnsiColor, Style};
 use ostler_deploy::lock_owner::HeldBy;
 use ostler_deploy::status::{DeploymentStatus, Status};
+use ostler_deploy::trials;
 use ostler_deploy::update_driver::UpdateDriver;
 use ostler_deploy::update_policy::UpdatePolicy;
 use ostler_format::origin::Unlocked;
@@ -58,6 +59,7 @@ pub(crate) fn print(
                 .paint(AnsiColor::Red.on_default().bold(), &warning),
         )?;
     }
+    print_trials(context, status)?;
     if status.deployments.is_empty() {
         context.printer.line("No deployments.")?;
         return Ok(());
@@ -74,6 +76,25 @@ pub(crate) fn print(
         }
         let diff = diffs.get(index).and_then(Option::as_deref);
         print_one(context, deployment, several, diff)?;
+    }
+    Ok(())
+}
+
+/// Tells which commits upgrades do not take.
+fn print_trials(context: &Context, status: &Status) -> anyhow::Result<()> {
+    if let Some(damaged) = &status.trials_damaged {
+        let line = format_args!("Warning: nothing is known of trials: {damaged}");
+        context.printer.line(line)?;
+    }
+    for (commit, refusal) in status.trials.refused() {
+        let since = date::utc(refusal.since).filter(|_| refusal.since > 0);
+        let since = since
+            .map(|since| format!(" on {since}"))
+            .unwrap_or_default();
+        let why = refusal.why.lines().next().unwrap_or_default();
+        let line = format!("Refused: {commit} failed its trial{since}: {why}");
+        let line = context.printer.paint(AnsiColor::Red.on_default(), &line);
+        context.printer.line(line)?;
     }
     Ok(())
 }
@@ -194,6 +215,9 @@ fn fields(status: &DeploymentStatus, show_stateroot: bool) -> Fields {
             text.push_str(&format!(", {} in conflict", merge.conflicts.len()));
         }
         fields.push(("EtcChanges", text));
+    }
+    if let Some(record) = &status.trial {
+        fields.push(("Trial", trials::in_words(record)));
     }
     let yes = |name, is: bool| is.then(|| (name, "yes".to_owned()));
     fields.extend(yes("Pinned", deployment.is_pinned()));

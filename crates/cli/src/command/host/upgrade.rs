@@ -36,6 +36,9 @@ pub(crate) struct Upgrade {
     /// Do what AutomaticUpdatePolicy in /etc/rpm-ostreed.conf says, for timers: nothing, check, stage or apply
     #[arg(long, conflicts_with_all = ["check", "preview", "cache_only", "download_only"])]
     pub(crate) trigger_automatic_update_policy: bool,
+    /// Take a commit that has failed its trial once more
+    #[arg(long)]
+    pub(crate) retry_bad: bool,
     /// Upgrade behind the back of the program that drives updates
     #[arg(long)]
     pub(crate) bypass_driver: bool,
@@ -93,6 +96,7 @@ impl Upgrade {
             },
             unchanged_exit_77: self.unchanged_exit_77,
             bypass_driver: self.bypass_driver,
+            if_bad: change::if_bad(self.retry_bad),
         };
         change::run(context, host, change)
     }
