@@ -135,6 +135,10 @@ mod tests {
             }),
             "none"
         );
+        assert_eq!(
+            found(|boot| boot.write("grub2/grub.cfg", "load_env\n  blscfg\n")),
+            "none"
+        );
     }
 
     #[test]

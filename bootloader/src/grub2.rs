@@ -1,6 +1,15 @@
-//! GRUB 2: has `grub.cfg` written by the system's own program, or writes a plain one where that can't run.
+//! GRUB 2, in one of three ways; the `grub.cfg` that is found in `/boot/grub2`, `/boot/grub` or `efi/EFI/VENDOR` tells which:
+//!
+//! | `grub.cfg` | what a deployment writes |
+//! |---|---|
+//! | a file that reads `/loader/grub-menu.cfg`: a [`StandingConfig`], or one by `grub-mkconfig` with our `15_ostler` | `loader.B/grub-menu.cfg`, the entries alone |
+//! | a file with the command `blscfg` of Fedora's GRUB, or one that bootupd looks after | nothing: GRUB reads the entries |
+//! | anything else, such as libostree's link to `../loader/grub.cfg` | all of `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg`: by the system's own `grub-mkconfig`, or a plain one where that can't run |
+//!
+//! The first two take effect with the swap of `/boot/loader`, on BIOS and EFI; so does the third through libostree's link.
 
 mod menu;
+mod standing;
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
@@ -11,22 +20,47 @@ use ostler_fs::{Dir, Durability};
 
 use crate::backend::{Backend, BootloaderError, CONFIG_MAX_BYTES, NextBoot, TakesEffect, Written};
 
+use standing::{MENU, Role};
+
 pub use menu::GrubMenu;
+pub use standing::StandingConfig;
 
 /// Programs that write `grub.cfg`, by the names that distributions give them.
 const PROGRAMS: [&str; 2] = ["grub2-mkconfig", "grub-mkconfig"];
 const PROGRAM_DIRS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/usr/local/sbin"];
 const STDERR_MAX_CHARS: usize = 2000;
 
-/// Writes `loader.B/grub.cfg` for a BIOS machine, `efi/EFI/VENDOR/grub.cfg` for an EFI machine.
+/// Writes the entries for a `grub.cfg` that stays, or else the whole `grub.cfg`.
 #[derive(Debug, Clone, Default)]
 pub struct Grub2 {
-    /// The directory below `efi/EFI` with its `grub.cfg`; `None` on a BIOS machine.
-    vendor: Option<OsString>,
+    /// What is written.
+    place: Place,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+enum Place {
+    /// `loader.B/grub.cfg`
+    #[default]
+    Loader,
+    /// `loader.B/grub-menu.cfg`
+    Menu,
+    /// `grub.cfg` in this directory below `efi/EFI`.
+    Vendor(OsString),
+}
+
+impl Place {
+    /// `None` if GRUB reads the entries itself.
+    fn of(role: Role, rewritten: Self) -> Option<Self> {
+        match role {
+            Role::Rewritten => Some(rewritten),
+            Role::ReadsMenu => Some(Self::Menu),
+            Role::ReadsEntries => None,
+        }
+    }
 }
 
 impl Grub2 {
-    /// Looks for a `grub.cfg`; `None` if there is none, or it is a static one that reads the entries itself.
+    /// Looks for a `grub.cfg`; `None` if there is none, or it reads the entries itself.
     pub(crate) fn find(boot: &Dir) -> Result<Option<Self>, BootloaderError> {
         let state = boot.read_in_root_optional("bootupd-state.json", CONFIG_MAX_BYTES)?;
         let key = b"\"static-configs\"";
@@ -35,9 +69,9 @@ impl Grub2 {
         }
         for name in ["grub2", "grub"] {
             if let Some(dir) = boot.open_dir_in_root_optional(name)?
-                && dir.exists("grub.cfg")?
+                && let Some(role) = Role::find(&dir)?
             {
-                return Ok(Some(Self::default()));
+                return Ok(Place::of(role, Place::Loader).map(|place| Self { place }));
             }
         }
         let Some(efi) = boot.open_dir_in_root_optional("efi/EFI")? else {
@@ -47,10 +81,9 @@ impl Grub2 {
             if !vendor.file_type.is_dir() || vendor.name().eq_ignore_ascii_case(b"boot") {
                 continue;
             }
-            if efi.open_dir(vendor.os_name())?.exists("grub.cfg")? {
-                return Ok(Some(Self {
-                    vendor: Some(vendor.os_name().to_owned()),
-                }));
+            if let Some(role) = Role::find(&efi.open_dir(vendor.os_name())?)? {
+                let rewritten = Place::Vendor(vendor.os_name().to_owned());
+                return Ok(Place::of(role, rewritten).map(|place| Self { place }));
             }
         }
         Ok(None)
@@ -133,7 +166,7 @@ impl Grub2 {
             .arg(output)
             .env("_OSTREE_GRUB2_BOOTVERSION", next.boot_version.to_string())
             .stdin(Stdio::null());
-        if self.vendor.is_some() {
+        if matches!(self.place, Place::Vendor(_)) {
             command.env("_OSTREE_GRUB2_IS_EFI", "1");
         }
         let result = command.output().map_err(|cause| BootloaderError::Run {
@@ -157,16 +190,24 @@ impl Backend for Grub2 {
     }
 
     fn takes_effect(&self) -> TakesEffect {
-        match self.vendor {
-            Some(_) => TakesEffect::AtOnce,
-            None => TakesEffect::WithTheSwap,
+        match self.place {
+            Place::Vendor(_) => TakesEffect::AtOnce,
+            Place::Loader | Place::Menu => TakesEffect::WithTheSwap,
         }
     }
 
     fn write(&self, next: &NextBoot<'_>) -> Result<Written, BootloaderError> {
-        match &self.vendor {
-            Some(vendor) => self.write_efi(next, vendor),
-            None => self.write_bios(next),
+        match &self.place {
+            Place::Vendor(vendor) => self.write_efi(next, vendor),
+            Place::Loader => self.write_bios(next),
+            Place::Menu => {
+                let text = menu::plain_menu(next.entries)?;
+                let path = next.write_in_loader_dir(MENU, text.as_bytes())?;
+                Ok(Written {
+                    path: Some(path),
+                    warnings: Vec::new(),
+                })
+            }
         }
     }
 }
@@ -279,6 +320,23 @@ mod tests {
             assert!(error.ends_with(message), "{error}");
             assert_eq!(boot.read("efi/EFI/debian/grub.cfg"), "old");
         }
+    }
+
+    #[test]
+    fn a_configuration_that_reads_the_menu_stays_and_no_program_is_run() {
+        let boot = with_program("exit 1");
+        let standing = StandingConfig::default().to_string();
+        boot.write("grub/grub.cfg", &standing);
+        let grub = Grub2::find(&boot.dir()).unwrap().unwrap();
+        assert_eq!(grub.takes_effect(), TakesEffect::WithTheSwap);
+        let entries = [entry("title A\noptions quiet\nlinux /ostree/k\n")];
+        let written = boot.write_with(&grub, &entries).unwrap();
+        assert_eq!(written.path.as_deref(), Some("loader.1/grub-menu.cfg"));
+        assert!(written.warnings.is_empty());
+        let menu = boot.read("loader.1/grub-menu.cfg");
+        assert!(menu.contains("\nlinux /boot/ostree/k quiet\n}\n"), "{menu}");
+        assert_eq!(boot.read("grub/grub.cfg"), standing);
+        assert!(!boot.exists("loader.1/grub.cfg"));
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! | [`BlsOnly`] | nothing: the boot loader reads the entries | with the swap |
 //! | [`Syslinux`] | `loader.B/syslinux.cfg`, what others wrote there kept | with the swap |
 //! | [`Uboot`] | `loader.B/uEnv.txt` | with the swap |
-//! | [`Grub2`] | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
+//! | [`Grub2`] | `loader.B/grub-menu.cfg` for a `grub.cfg` that stays ([`StandingConfig`]) | with the swap |
+//! | | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
 //!
 //! [`first_root`] is what runs before the system's own root is there, [`tree_files`] what a tree carries for that, [`trial`] which deployments have
 //! proven themselves and what becomes of one that does not.
@@ -31,6 +32,6 @@ mod test_boot;
 pub use backend::{Backend, BootloaderError, NextBoot, TakesEffect, Written};
 pub use bls_only::BlsOnly;
 pub use choice::{Choice, ChoiceError, select};
-pub use grub2::{Grub2, GrubMenu};
+pub use grub2::{Grub2, GrubMenu, StandingConfig};
 pub use syslinux::Syslinux;
 pub use uboot::Uboot;

@@ -7,6 +7,7 @@
 //! usr/lib/dracut/modules.d/98ostree/               for an initramfs by dracut
 //! usr/share/initramfs-tools/{hooks,scripts}/       for an initramfs by initramfs-tools
 //! usr/lib/tmpfiles.d/ostler.conf
+//! usr/etc/grub.d/15_ostler                         for grub-mkconfig; etc/grub.d where the tree still has its /etc
 //! ```
 //! Names that libostree has, too, are its own on purpose: what looks for them finds them, and nothing runs twice.
 
@@ -101,6 +102,9 @@ const FILES: [(&str, u32, &str); 15] = [
     ),
 ];
 
+/// Below `etc` or `usr/etc`: the part of grub.cfg that boots deployments.
+const GRUB_SCRIPT: &str = "grub.d/15_ostler";
+
 /// Link and target.
 const LINKS: [(&str, &str); 2] = [
     ("usr/lib/ostree/ostree-remount", "ostree-prepare-root"),
@@ -142,6 +146,7 @@ pub fn install(root: &Dir, programs: Programs<'_>) -> Result<Vec<String>, FsErro
         write(root, path, text.as_bytes(), mode)?;
         written.push(path.to_owned());
     }
+    written.push(write_grub_script(root)?);
     for (path, target) in LINKS {
         let (parent, name) = parent_of(root, path)?;
         parent.replace_symlink(target, name)?;
@@ -156,6 +161,17 @@ pub fn install(root: &Dir, programs: Programs<'_>) -> Result<Vec<String>, FsErro
     }
     written.sort_unstable();
     Ok(written)
+}
+
+/// The script goes where the tree has its defaults of `/etc`.
+fn write_grub_script(root: &Dir) -> Result<String, FsError> {
+    let etc = root
+        .metadata_optional("etc")?
+        .is_some_and(|metadata| metadata.is_dir());
+    let defaults = if etc { "etc" } else { "usr/etc" };
+    let path = format!("{defaults}/{GRUB_SCRIPT}");
+    write(root, &path, include_bytes!("../grub.d/15_ostler"), 0o755)?;
+    Ok(path)
 }
 
 fn read_program(path: &Path) -> Result<Vec<u8>, FsError> {
@@ -209,7 +225,7 @@ mod tests {
     fn a_tree_gets_every_file_and_a_second_time_the_same() {
         let (temp, root) = tree();
         let written = install_in(&temp, &root).unwrap();
-        assert_eq!(written.len(), 2 + FILES.len() + LINKS.len() + NAMES.len());
+        assert_eq!(written.len(), 3 + FILES.len() + LINKS.len() + NAMES.len());
         for path in &written {
             let metadata = fs::metadata(temp.path().join("root").join(path)).unwrap();
             assert!(metadata.is_file() && metadata.len() > 0, "{path}");
@@ -224,6 +240,18 @@ mod tests {
             install_in(&temp, &root).unwrap().len(),
             written.len() - NAMES.len()
         );
+    }
+
+    #[test]
+    fn the_script_for_grub_is_where_the_tree_has_its_etc() {
+        let (temp, root) = tree();
+        let has = |written: Vec<String>, path: &str| written.contains(&path.to_owned());
+        let written = install_in(&temp, &root).unwrap();
+        assert!(has(written, "usr/etc/grub.d/15_ostler"));
+        let (temp, root) = tree();
+        fs::create_dir(temp.path().join("root/etc")).unwrap();
+        let written = install_in(&temp, &root).unwrap();
+        assert!(has(written, "etc/grub.d/15_ostler"));
     }
 
     #[test]

@@ -4,6 +4,8 @@ use ostler_format::BootEntry;
 
 use crate::backend::{BootloaderError, below_root, kernel, title};
 
+const WRITTEN_ANEW: &str = "# Written anew for every deployment: changes are lost.\n";
+
 /// The part of `grub.cfg` that boots deployments, as `/etc/grub.d/15_ostree` prints it into the rest.
 #[derive(Debug, Clone, Copy)]
 pub struct GrubMenu<'a> {
@@ -43,16 +45,20 @@ impl GrubMenu<'_> {
 
 /// A whole `grub.cfg` for a `/boot` whose machine can't be asked.
 pub(super) fn plain_config(entries: &[BootEntry]) -> Result<String, BootloaderError> {
+    let menu = plain_menu(entries)?;
+    Ok(format!("set default=0\nset timeout=5\n{menu}"))
+}
+
+/// The entries alone, with paths that are right on a `/boot` of its own or not.
+pub(super) fn plain_menu(entries: &[BootEntry]) -> Result<String, BootloaderError> {
     if entries.is_empty() {
         return Err(BootloaderError::NoEntries { backend: "grub2" });
     }
-    let mut out =
-        "# Written anew for every deployment: changes are lost.\nset default=0\nset timeout=5\n"
-            .to_owned();
+    let mut out = WRITTEN_ANEW.to_owned();
     for (index, entry) in entries.iter().enumerate() {
         let title = quoted(&title(entry, index));
         out += &format!(
-            "menuentry {title} --class gnu-linux --class gnu --class os --unrestricted 'ostree-{index}' {{\n"
+            "menuentry {title} --class gnu-linux --class gnu --class os --unrestricted --id 'ostree-{index}' {{\n"
         );
         out += &load(entry, index, below_root)?;
         out += "}\n";
