@@ -1,13 +1,15 @@
 //! One attempt at one body: asks for what is missing, judges the answer, streams it into the sink.
 
-use std::time::SystemTime;
+use std::sync::Arc;
+use std::time::{Instant, SystemTime};
 
 use reqwest::header::{
-    CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE, IF_NONE_MATCH,
-    IF_RANGE, LAST_MODIFIED, RANGE,
+    ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
+    IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
 use reqwest::{Response, StatusCode, Url};
 
+use crate::client::ahead::{Ahead, Pulse};
 use crate::client::connect::is_large;
 use crate::client::error::FetchFault;
 use crate::client::fetcher::Core;
@@ -20,9 +22,12 @@ use crate::client::watch::Watch;
 use crate::date;
 use crate::range::{Given, is_strong_etag, parse_content_range};
 
+/// Bytes of a piece that a sink gets at once.
+const PIECE_CHUNK: usize = 64 << 10;
+
 /// What does not change between the attempts of a transfer.
 pub(crate) struct Task<'a> {
-    pub(crate) core: &'a Core,
+    pub(crate) core: &'a Arc<Core>,
     pub(crate) mirrors: &'a Mirrors,
     pub(crate) path: &'a str,
     pub(crate) cap_bytes: u64,
@@ -66,6 +71,15 @@ pub(crate) struct Flow<'a> {
     pub(crate) partial: Partial,
     pub(crate) sink: &'a mut dyn Sink,
     pub(crate) watch: Watch,
+    /// Whether the rest of a large body may come in pieces.
+    pub(crate) may_split: bool,
+}
+
+/// How far a body came.
+enum Streamed {
+    Whole,
+    /// A piece of it is missing, and is to be asked for with all that follows.
+    Rest,
 }
 
 /// Asks mirror `index` once, or `shortcut`, a base that it redirects to. On failure `flow.partial` says what the sink has.
@@ -75,6 +89,21 @@ pub(crate) async fn attempt(
     shortcut: Option<&Url>,
     flow: &mut Flow<'_>,
 ) -> Result<Outcome, Failure> {
+    loop {
+        match ask_once(task, index, shortcut, flow).await? {
+            Some(outcome) => return Ok(outcome),
+            None => flow.may_split = false,
+        }
+    }
+}
+
+/// Returns `None` if pieces did not come.
+async fn ask_once(
+    task: &Task<'_>,
+    index: usize,
+    shortcut: Option<&Url>,
+    flow: &mut Flow<'_>,
+) -> Result<Option<Outcome>, Failure> {
     let base = task.mirrors.base(index);
     let named = join(base, task.path).map_err(|fault| Failure {
         url: base.clone(),
@@ -151,7 +180,7 @@ async fn receive(
     asked: Option<u64>,
     answer: Answer,
     flow: &mut Flow<'_>,
-) -> Result<Outcome, FetchFault> {
+) -> Result<Option<Outcome>, FetchFault> {
     let Answer { response, url, .. } = answer;
     let partial = &mut flow.partial;
     let given = match response.status() {
@@ -166,7 +195,7 @@ async fn receive(
             Some(checked.inspect_err(|_| forget(partial))?)
         }
         StatusCode::NOT_MODIFIED if asked.is_none() && has_condition(task.conditional) => {
-            return Ok(Outcome::NotModified);
+            return Ok(Some(Outcome::NotModified));
         }
         StatusCode::RANGE_NOT_SATISFIABLE if asked.is_some() => {
             forget(partial);
@@ -183,10 +212,20 @@ async fn receive(
     };
     let started = flow.sink.start(&start);
     started.map_err(|fault| refused(fault, &mut flow.partial))?;
-    stream(task, response, flow).await?;
+    flow.may_split &= gives_ranges(task, &response);
+    if let Streamed::Rest = stream(task, response, flow).await? {
+        return Ok(None);
+    }
     let finished = flow.sink.finish();
     finished.map_err(|fault| refused(fault, &mut flow.partial))?;
-    Ok(Outcome::Whole(head))
+    Ok(Some(Outcome::Whole(head)))
+}
+
+/// Whether pieces may be asked for: the name proves the content, and the server says that it has ranges.
+fn gives_ranges(task: &Task<'_>, response: &Response) -> bool {
+    let says_so = response.status() == StatusCode::PARTIAL_CONTENT
+        || text_header(response.headers(), &ACCEPT_RANGES) == Some("bytes");
+    says_so && task.naming == Naming::ByContent && task.core.limits.bytes_per_second.is_none()
 }
 
 fn has_condition(conditional: &Conditional) -> bool {
@@ -308,20 +347,24 @@ async fn stream(
     task: &Task<'_>,
     mut response: Response,
     flow: &mut Flow<'_>,
-) -> Result<(), FetchFault> {
+) -> Result<Streamed, FetchFault> {
     let Flow {
         partial,
         sink,
         watch,
+        may_split,
     } = flow;
     let limit = partial.total.unwrap_or(task.cap_bytes);
+    let mut pulse = Pulse::default();
     loop {
+        let began = Instant::now();
         let chunk = match watch.wait(response.chunk()).await? {
             Ok(Some(chunk)) if chunk.is_empty() => continue,
             Ok(Some(chunk)) => chunk,
             Ok(None) => break,
             Err(error) => return Err(cut(partial).unwrap_or_else(|| transport_fault(&error))),
         };
+        let came = Instant::now();
         let len = chunk.len() as u64;
         watch.received(chunk.len());
         task.core.counters.received(len);
@@ -333,8 +376,59 @@ async fn stream(
             .map_err(|fault| refused(fault, partial))?;
         partial.have += len;
         task.core.pace.take(len).await;
+        pulse.beat(len, began, came);
+        if *may_split
+            && let Some(total) = partial.total
+            && pulse.is_worth_it(total - partial.have)
+            && let Some(ahead) = Ahead::begin(task, partial.have, total)
+        {
+            return stream_ahead(task, (response, ahead), flow).await;
+        }
     }
-    cut(partial).map_or(Ok(()), Err)
+    cut(partial).map_or(Ok(Streamed::Whole), Err)
+}
+
+/// Feeds the sink from the answer until the first piece begins, and from the pieces then.
+async fn stream_ahead(
+    task: &Task<'_>,
+    (mut response, mut ahead): (Response, Ahead),
+    flow: &mut Flow<'_>,
+) -> Result<Streamed, FetchFault> {
+    let Flow {
+        partial,
+        sink,
+        watch,
+        ..
+    } = flow;
+    while partial.have < ahead.begins() {
+        let chunk = match watch.wait(response.chunk()).await? {
+            Ok(Some(chunk)) => chunk,
+            // The rest of it is asked for.
+            Ok(None) | Err(_) => return Ok(Streamed::Rest),
+        };
+        let len = chunk.len() as u64;
+        watch.received(chunk.len());
+        task.core.counters.received(len);
+        partial.moved += len;
+        let wanted = len.min(ahead.begins() - partial.have);
+        sink.chunk(&chunk[..wanted as usize])
+            .map_err(|fault| refused(fault, partial))?;
+        partial.have += wanted;
+    }
+    drop(response);
+    while partial.total.is_none_or(|total| partial.have < total) {
+        let Some(piece) = ahead.next().await else {
+            watch.restart();
+            return Ok(Streamed::Rest);
+        };
+        partial.moved += piece.len() as u64;
+        // As much at once as the network gives otherwise.
+        for chunk in piece.chunks(PIECE_CHUNK) {
+            sink.chunk(chunk).map_err(|fault| refused(fault, partial))?;
+            partial.have += chunk.len() as u64;
+        }
+    }
+    Ok(Streamed::Whole)
 }
 
 fn beyond_limit(task: &Task<'_>, partial: &Partial) -> FetchFault {

@@ -38,7 +38,7 @@ pub(crate) struct Core {
     pub(crate) counters: Tally,
     pub(crate) pace: Pace,
     /// Places for bodies that have a connection of their own.
-    pub(crate) large_bodies: Semaphore,
+    pub(crate) large_bodies: Arc<Semaphore>,
 }
 
 /// What a fetcher has done so far.
@@ -91,7 +91,7 @@ impl Fetcher {
             retry: options.retry.clone(),
             counters: Tally::default(),
             pace: Pace::new(rate),
-            large_bodies: Semaphore::new(limits.in_flight.clamp(1, 64)),
+            large_bodies: Arc::new(Semaphore::new(limits.in_flight.clamp(1, 64))),
             limits,
         };
         let runtime = Builder::new_multi_thread()
@@ -180,13 +180,20 @@ impl Drop for Shared {
     }
 }
 
+/// Takes a body into memory.
 #[derive(Default)]
-struct Memory {
+pub(crate) struct Memory {
     bytes: Vec<u8>,
 }
 
 /// A server's word is not enough to allocate more than this at once.
 const TRUSTED_ALLOCATION: u64 = 1 << 20;
+
+impl Memory {
+    pub(crate) fn into_bytes(self) -> Vec<u8> {
+        self.bytes
+    }
+}
 
 impl Sink for Memory {
     fn start(&mut self, start: &BodyStart) -> Result<(), SinkFault> {

@@ -8,6 +8,7 @@ pub(crate) mod mirrors;
 pub(crate) mod options;
 pub(crate) mod request;
 
+mod ahead;
 mod attempt;
 mod connect;
 mod credentials;

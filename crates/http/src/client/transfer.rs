@@ -1,5 +1,6 @@
 //! One body from the first attempt to the last.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use reqwest::Url;
@@ -17,7 +18,7 @@ use crate::client::watch::Watch;
 
 /// Brings `request` into `sink`; `None` if the condition says that it is not needed.
 pub(crate) async fn transfer(
-    core: &Core,
+    core: &Arc<Core>,
     request: &Request,
     conditional: &Conditional,
     sink: &mut dyn Sink,
@@ -37,6 +38,7 @@ pub(crate) async fn transfer(
         partial: left_behind(request.resume.as_ref()),
         sink,
         watch: Watch::new(&core.limits),
+        may_split: true,
     };
     // Over HTTP/2 there are more requests in flight than connections that a server should be asked for.
     let _place = match is_large(task.size_hint) {
