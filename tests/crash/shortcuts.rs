@@ -182,3 +182,75 @@ fn a_native_delta_is_listed_last_whenever_its_making_is_killed() {
     }
     .run();
 }
+
+/// How many files of content there are in `objects/`.
+fn loose(work: &Path) -> usize {
+    let mut count = 0;
+    for prefix in fs::read_dir(work.join("repo/objects")).unwrap() {
+        let names = fs::read_dir(prefix.unwrap().path()).unwrap();
+        let is_content =
+            |entry: &fs::DirEntry| entry.path().extension().is_some_and(|e| e == "filez");
+        count += names
+            .filter(|entry| is_content(entry.as_ref().unwrap()))
+            .count();
+    }
+    count
+}
+
+/// Everything is here, whether in `objects/` or in a pack: the check reads all of it.
+fn where_content_is(work: &Path) -> Seen {
+    ostler().repo(&work.join("repo")).fsck();
+    match work.join("repo/packs/content.index").exists() {
+        true => Seen::New,
+        false => Seen::Old,
+    }
+}
+
+#[test]
+fn content_is_in_objects_or_in_a_whole_pack_whenever_its_moving_is_killed() {
+    let scratch = Scratch::in_memory();
+    let (_, new) = two_commits(&scratch);
+    let before = loose(&scratch.join("template"));
+    let arguments = ["--level=1", "--replace-objects", &new];
+    Case {
+        name: "pack create --replace-objects",
+        template: &scratch.join("template"),
+        command: &|work| on_repo(work, &["pack", "create"], &arguments),
+        again: None,
+        after_kill: &where_content_is,
+        after_run: &|work| {
+            assert_kept(work, &where_content_is);
+            assert!(
+                loose(work) < before / 2,
+                "of {before} files {}",
+                loose(work)
+            );
+        },
+    }
+    .run();
+}
+
+#[test]
+fn content_is_put_back_before_it_is_forgotten_whenever_that_is_killed() {
+    let scratch = Scratch::in_memory();
+    let (repo, new) = two_commits(&scratch);
+    let ours = repo.with(&ostler());
+    ours.run("pack create", ["--replace-objects", &new]);
+    let state = |work: &Path| match where_content_is(work) {
+        Seen::New => Seen::Old,
+        _ => Seen::New,
+    };
+    Case {
+        name: "pack unpack",
+        template: &scratch.join("template"),
+        command: &|work| on_repo(work, &["pack", "unpack"], &[]),
+        again: None,
+        after_kill: &state,
+        after_run: &|work| {
+            assert_eq!(state(work), Seen::New);
+            // The real one finds all of it.
+            Program::ostree().repo(&work.join("repo")).fsck();
+        },
+    }
+    .run();
+}

@@ -444,6 +444,44 @@ fn a_dry_run_says_what_the_pull_then_fetches() {
     pulled.with(&Program::ostree()).fsck();
 }
 
+#[test]
+fn content_in_packs_alone_serves_us_and_by_deltas_everybody() {
+    let (ostler, ostree) = (Program::ostler(), Program::ostree());
+    let scratch = Scratch::new();
+    let (repo, ids) = published(&ostree, &scratch);
+    let ours = repo.with(&ostler);
+    for id in &ids {
+        ours.run("pack create", ["--replace-objects", id]);
+    }
+    ours.fsck();
+    let checked_out = scratch.join("checked-out");
+    ours.run("checkout", ["-U", &ids[2], checked_out.to_str().unwrap()]);
+    let server = Server::start(&ostree, repo.path());
+    for (program, name) in [(&ostler, "ours"), (&ostree, "theirs")] {
+        let pulled = ostree
+            .init_quick(&scratch.join(name), "bare-user")
+            .with(program);
+        add_remote(&pulled, &server.url());
+        if program.name() == "ostree" {
+            let stderr = pulled.fail("pull", ["origin", "os/stable"]);
+            assert!(stderr.contains("404"), "{stderr}");
+            ours.run(
+                "static-delta generate",
+                ["--empty", "--min-fallback-size=0", "os/stable"],
+            );
+            ours.run("summary", ["-u"]);
+        }
+        pulled.run("pull", ["origin", "os/stable"]);
+        pulled.with(&ostree).fsck();
+        let tree = |repo: &Repo, rev: &str| repo.with(&ostler).run("ls", ["-R", "-C", rev, "/"]);
+        assert_eq!(tree(&pulled, "os/stable"), tree(&repo, &ids[2]), "{name}");
+    }
+    let again = ours.commit("again", &checked_out, &[]);
+    ours.run("pack unpack", [""; 0]);
+    repo.fsck();
+    assert!(!again.is_empty());
+}
+
 fn walk_sizes(path: &std::path::Path) -> u64 {
     let files = walkdir::WalkDir::new(path).into_iter().map(Result::unwrap);
     files.map(|entry| entry.metadata().unwrap().len()).sum()

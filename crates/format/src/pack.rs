@@ -87,6 +87,9 @@ impl PackIndex {
         format!("packs/{}/{}.index", &hex[..2], &hex[2..])
     }
 
+    /// Where the index lies of content that a repository keeps in packs alone.
+    pub const CONTENT_PATH: &'static str = "packs/content.index";
+
     /// Parses the file.
     ///
     /// # Errors

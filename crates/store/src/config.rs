@@ -103,6 +103,8 @@ pub struct RepoConfig {
     pub indexed_deltas: bool,
     /// `ostler.packs`: whether commits have packs; clients read it.
     pub packs: bool,
+    /// `ostler.packed-content`: whether some content is in packs alone; clients read it.
+    pub packed_content: bool,
     /// `ostler.native-deltas`: whether there are deltas in Ostler's own encoding; clients read it.
     pub native_deltas: bool,
     /// `core.enable-uncompressed-cache`.
@@ -184,6 +186,7 @@ impl RepoConfig {
             sign_verify_deltas: core.boolean("sign-verify-deltas", false)?,
             indexed_deltas: core.boolean("indexed-deltas", false)?,
             packs: file.boolean("ostler", "packs")?.unwrap_or(false),
+            packed_content: file.boolean("ostler", "packed-content")?.unwrap_or(false),
             native_deltas: file.boolean("ostler", "native-deltas")?.unwrap_or(false),
             enable_uncompressed_cache: core.boolean("enable-uncompressed-cache", true)?,
             payload_link_threshold: file.unsigned("core", "payload-link-threshold")?,

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use ostler_format::pack::PackIndex;
 use ostler_format::{Checksum, CommitId, ObjectError, ObjectKind, ObjectName};
 use ostler_fs::FsError;
 
@@ -85,6 +86,15 @@ pub enum StoreError {
     PackIndex {
         /// The commit.
         commit: CommitId,
+        /// What is wrong with it.
+        source: ObjectError,
+    },
+    /// The index of content that only packs have cannot be used.
+    #[error(
+        "`{}`, which says where content is that only packs have: {source}",
+        PackIndex::CONTENT_PATH
+    )]
+    ContentIndex {
         /// What is wrong with it.
         source: ObjectError,
     },
@@ -357,6 +367,9 @@ impl StoreError {
             | Self::Damaged { .. }
             | Self::Unreadable { .. } => Some(
                 "`ostler fsck --repair` replaces damaged objects by whole ones, from remotes or other repositories".into(),
+            ),
+            Self::ContentIndex { .. } => Some(
+                "delete that file, and run `ostler pack create --replace-objects` for each commit that `ostler pack list` names".into(),
             ),
             Self::RefNotFound { .. } => Some("`ostler refs` lists the refs that exist".into()),
             Self::CollectionRefNotFound { .. } => {

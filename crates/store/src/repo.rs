@@ -19,6 +19,7 @@ use crate::config::{ConfigError, RepoConfig};
 use crate::error::StoreError;
 use crate::lock::{self, RepoLock};
 use crate::mode::RepoMode;
+use crate::pack::LeftOut;
 
 /// How deep `core.parent` may nest.
 const MAX_PARENT_DEPTH: usize = 8;
@@ -32,6 +33,7 @@ pub struct Repo {
     config: RepoConfig,
     parent: Option<Box<Repo>>,
     locks: LockStack,
+    pub(crate) left_out: LeftOut,
 }
 
 impl Repo {
@@ -92,6 +94,7 @@ impl Repo {
             config,
             parent,
             locks,
+            left_out: LeftOut::default(),
         })
     }
 

@@ -1,5 +1,6 @@
 //! Checking many objects, on all processors.
 
+use std::borrow::Cow;
 use std::num::NonZero;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -26,6 +27,7 @@ impl Fsck<'_> {
             bytes: None,
         });
         let repo: &Repo = self.repo;
+        let objects = &in_order(repo, objects);
         let goes_on = self.options.keep_going || self.options.remedy != Remedy::None;
         let (next, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         let failures = Mutex::new(Vec::new());
@@ -68,4 +70,15 @@ impl Fsck<'_> {
         sink.event(Event::End { phase: Phase::Fsck });
         failures.into_inner().expect("no worker panics")
     }
+}
+
+/// Content that only packs have comes last, in their order: each of their groups is unpacked once.
+fn in_order<'o>(repo: &Repo, objects: &'o [ObjectName]) -> Cow<'o, [ObjectName]> {
+    // What is wrong with the index is told where an object is looked for.
+    let Ok(Some(places)) = repo.left_out() else {
+        return Cow::Borrowed(objects);
+    };
+    let mut objects = objects.to_vec();
+    objects.sort_by_cached_key(|name| places.find(name));
+    Cow::Owned(objects)
 }

@@ -194,6 +194,7 @@ impl Fsck<'_> {
 
     /// Deletes what is damaged, or puts it into quarantine, as asked for.
     fn take_away(&mut self) -> Result<(), StoreError> {
+        let mut packed = BTreeSet::new();
         for damage in &mut self.report.damage {
             // One failed read is no reason to take away what may be the only copy.
             if damage.is_repaired() || damage.is_unreadable() {
@@ -203,7 +204,13 @@ impl Fsck<'_> {
                 Remedy::None => {}
                 Remedy::Delete => {
                     let path = damage.name.loose_path(self.repo.mode().storage_form());
-                    if !damage.is_missing() && self.repo.objects().unlink_optional(Trusted(path))? {
+                    if damage.is_missing() {
+                        continue;
+                    }
+                    if self.repo.objects().unlink_optional(Trusted(path))? {
+                        damage.outcome = Outcome::Deleted;
+                    } else if self.repo.has_left_out(&damage.name)? {
+                        packed.insert(damage.name);
                         damage.outcome = Outcome::Deleted;
                     }
                 }
@@ -213,6 +220,9 @@ impl Fsck<'_> {
                     }
                 }
             }
+        }
+        if !packed.is_empty() {
+            crate::pack::forget(self.repo, false, |name| !packed.contains(name))?;
         }
         Ok(())
     }

@@ -24,6 +24,7 @@ enum Source {
     Nothing,
     Plain(File),
     Deflated(Box<DeflateDecoder<BufReader<File>>>),
+    Packed(Box<dyn Read + Send>),
 }
 
 impl FileObject {
@@ -59,6 +60,22 @@ impl FileObject {
             size,
             name,
             source: Source::Deflated(Box::new(DeflateDecoder::new(file))),
+            left: size,
+        }
+    }
+
+    /// `reader` is at the start of the content, and ends with it.
+    pub(crate) fn packed(
+        name: ObjectName,
+        header: FileHeader,
+        reader: Box<dyn Read + Send>,
+        size: u64,
+    ) -> Self {
+        Self {
+            header,
+            size,
+            name,
+            source: Source::Packed(reader),
             left: size,
         }
     }
@@ -117,22 +134,28 @@ impl FileObject {
                 }
                 file.read(&mut buffer[..limit])?
             }
-            Source::Deflated(stream) => {
-                if limit == 0 {
-                    let mut probe = [0];
-                    return match stream.read(&mut probe)? {
-                        0 => Ok(0),
-                        _ => Err(invalid("the content is longer than its header says")),
-                    };
-                }
-                stream.read(&mut buffer[..limit])?
-            }
+            Source::Deflated(stream) => read_or_end(stream, &mut buffer[..limit])?,
+            Source::Packed(stream) => read_or_end(stream, &mut buffer[..limit])?,
         };
+        if got == 0 && limit == 0 {
+            return Ok(0);
+        }
         if got == 0 {
             return Err(invalid("the content is shorter than its header says"));
         }
         self.left -= got as u64;
         Ok(got)
+    }
+}
+
+/// Reads on; where nothing is left that may come, nothing must.
+fn read_or_end(stream: &mut impl Read, buffer: &mut [u8]) -> io::Result<usize> {
+    if !buffer.is_empty() {
+        return stream.read(buffer);
+    }
+    match stream.read(&mut [0])? {
+        0 => Ok(0),
+        _ => Err(invalid("the content is longer than its header says")),
     }
 }
 

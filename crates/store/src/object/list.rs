@@ -9,7 +9,7 @@ use crate::error::StoreError;
 use crate::repo::Repo;
 
 impl Repo {
-    /// Returns how many bytes an object's file has, here or in a parent.
+    /// Returns how many bytes an object's file has, here or in a parent; of content that only a pack has, its share there.
     ///
     /// # Errors
     /// [`StoreError::ObjectMissing`].
@@ -18,6 +18,11 @@ impl Repo {
             let path = name.loose_path(repo.mode().storage_form());
             if let Some(stat) = repo.objects().metadata_optional(Trusted(path))? {
                 return Ok(stat.size);
+            }
+            if let Some(places) = repo.left_out()?
+                && let Some(place) = places.find(name)
+            {
+                return Ok(places.packed_bytes(place));
             }
         }
         Err(StoreError::ObjectMissing { name: *name })

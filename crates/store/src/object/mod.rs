@@ -16,6 +16,6 @@ pub const MAX_XATTRS: usize = 1 << 20;
 pub(crate) use import::check_bare_user_only;
 pub use import::{ImportOptions, Imported, Importer, Trust};
 pub(crate) use physical::{USER_META_XATTR, physical_mode};
-pub(crate) use read::open_file_object_at;
+pub(crate) use read::{header_error, open_file_object_at};
 pub use verify::ObjectVerifier;
 pub(crate) use verify::{EIO, is_unreadable, unreadable};

@@ -38,6 +38,11 @@ impl Repo {
     /// # Errors
     /// [`StoreError::Fs`] if that cannot be found out.
     pub fn has_own_object(&self, name: &ObjectName) -> Result<bool, StoreError> {
+        Ok(self.has_loose_object(name)? || self.has_left_out(name)?)
+    }
+
+    /// Whether the object has a file in `objects/` of the repository itself.
+    pub(crate) fn has_loose_object(&self, name: &ObjectName) -> Result<bool, StoreError> {
         Ok(self
             .objects()
             .exists(Trusted(name.loose_path(self.mode().storage_form())))?)
@@ -128,6 +133,9 @@ impl Repo {
             let name = ObjectName::new(id.checksum(), ObjectKind::File);
             let path = name.loose_path(repo.mode().storage_form());
             if let Some(object) = open_file_object_at(repo, repo.objects(), &path, name)? {
+                return Ok(object);
+            }
+            if let Some(object) = repo.open_left_out(name)? {
                 return Ok(object);
             }
         }
@@ -282,7 +290,7 @@ fn damaged(name: ObjectName, reason: &str) -> StoreError {
     }
 }
 
-fn header_error(name: ObjectName, error: ReadHeaderError) -> StoreError {
+pub(crate) fn header_error(name: ObjectName, error: ReadHeaderError) -> StoreError {
     match error {
         ReadHeaderError::Io(source) if source.kind() == std::io::ErrorKind::UnexpectedEof => {
             damaged(name, "it ends within its header")

@@ -123,6 +123,9 @@ pub(super) fn has(repo: &Repo, pack: &Pack) -> Result<bool, StoreError> {
 
 fn remove_unneeded(repo: &Repo) -> Result<u64, StoreError> {
     let mut needed = HashSet::new();
+    if let Some(places) = repo.left_out()? {
+        needed.extend(places.index().packs.iter().map(|pack| pack.checksum));
+    }
     for commit in commits(repo)? {
         // An index that cannot be read needs nothing: clients do without it.
         if let Ok(Some(index)) = read(repo, commit) {

@@ -94,7 +94,7 @@ pub(super) fn packed_before(
 }
 
 /// Two commits that share a group need different objects of it.
-fn merge(known: &mut BTreeMap<(Pack, u64), PackGroup>, pack: Pack, group: PackGroup) {
+pub(super) fn merge(known: &mut BTreeMap<(Pack, u64), PackGroup>, pack: Pack, group: PackGroup) {
     let Some(before) = known.get_mut(&(pack, group.offset)) else {
         known.insert((pack, group.offset), group);
         return;

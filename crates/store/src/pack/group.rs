@@ -10,7 +10,7 @@ use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 use crate::delta::native::OldObjects;
 
 /// The largest window that a frame may ask for, as a power of two: 8 MiB.
-const MAX_WINDOW_LOG: u32 = 23;
+pub(super) const MAX_WINDOW_LOG: u32 = 23;
 /// What is unpacked at once.
 const PIECE: usize = 128 * 1024;
 

@@ -5,12 +5,13 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 
-use ostler_format::pack::{Pack, PackGroup};
+use ostler_format::pack::{MAX_PACK_INDEX_SIZE, Pack, PackGroup};
 use ostler_format::{CommitId, FileHeader, Hasher, ObjectKind, ObjectName};
 
 use super::catalog;
 use super::group::{Group, Piece, Unpacking};
 use crate::error::StoreError;
+use crate::mode::RepoMode;
 use crate::repo::Repo;
 
 /// What a pack is read by.
@@ -60,6 +61,17 @@ pub enum PackProblem {
         /// Why not.
         source: io::Error,
     },
+    /// Only archives may have content in packs alone.
+    #[error(
+        "a repository of mode `{mode}` keeps its content as files; only one of mode `archive` can leave it to packs"
+    )]
+    NoArchive {
+        /// The mode.
+        mode: RepoMode,
+    },
+    /// There is more content in packs alone than an index may name.
+    #[error("so many objects cannot be in packs alone: their index would be larger than {} MiB", MAX_PACK_INDEX_SIZE >> 20)]
+    TooMuch,
     /// An object's bytes do not give its name.
     #[error("pack {pack}: the bytes of {name} are not its own")]
     Object {
@@ -94,6 +106,25 @@ pub fn verify(repo: &Repo, commit: CommitId) -> Result<Verified, PackProblem> {
         }
     }
     Ok(verified)
+}
+
+/// Checks the groups that have an object which is not known to be whole.
+pub(super) fn verify_members(
+    repo: &Repo,
+    groups: &BTreeMap<(Pack, u64), PackGroup>,
+    is_known: impl Fn(&(Pack, u64), &ObjectName) -> bool,
+) -> Result<(), PackProblem> {
+    for (key, group) in groups {
+        let mut names = group.members.iter().filter_map(|member| member.name);
+        if names.all(|name| is_known(key, &name)) {
+            continue;
+        }
+        let pack = key.0;
+        let opened = repo.dir().open_file_beneath_optional(&*pack.path());
+        let file = opened.map_err(StoreError::from)?;
+        verify_group(&file.ok_or(PackProblem::Absent { pack })?, pack, group)?;
+    }
+    Ok(())
 }
 
 fn hash(mut file: &File, pack: &Pack) -> Result<Pack, PackProblem> {

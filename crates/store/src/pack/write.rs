@@ -127,8 +127,17 @@ pub fn create(
 fn write_index(
     repo: &Repo,
     commit: CommitId,
-    mut groups: Vec<(Pack, PackGroup)>,
+    groups: Vec<(Pack, PackGroup)>,
 ) -> Result<(), StoreError> {
+    let index = assemble(groups);
+    let path = PackIndex::path(commit);
+    let (folder, name) = path.rsplit_once('/').expect("it lies in a folder");
+    let folder = repo.dir().create_dir_all(folder, 0o775)?;
+    repo.replace_file(&folder, name, &index.to_bytes(), repo.durability())
+}
+
+/// Makes an index of groups.
+pub(super) fn assemble(mut groups: Vec<(Pack, PackGroup)>) -> PackIndex {
     groups.sort_by_key(|(pack, group)| (*pack, group.offset));
     let mut index = PackIndex::default();
     for (pack, mut group) in groups {
@@ -138,10 +147,7 @@ fn write_index(
         group.pack = index.packs.len() - 1;
         index.groups.push(group);
     }
-    let path = PackIndex::path(commit);
-    let (folder, name) = path.rsplit_once('/').expect("it lies in a folder");
-    let folder = repo.dir().create_dir_all(folder, 0o775)?;
-    repo.replace_file(&folder, name, &index.to_bytes(), repo.durability())
+    index
 }
 
 fn write_pack(

@@ -124,7 +124,12 @@ pub fn prune(
         bytes: None,
     });
     let keep = mark(repo, options)?;
-    let report = sweep::sweep(repo, options, &keep, sink)?;
+    let mut report = sweep::sweep(repo, options, &keep, sink)?;
+    if !options.commit_only {
+        let forgotten = crate::pack::forget(repo, options.dry_run, |name| keep.contains(name))?;
+        report.objects_total += forgotten.0;
+        report.objects_deleted += forgotten.1;
+    }
     if !options.dry_run {
         crate::delta::remove_orphans(repo)?;
         crate::delta::native::sweep(repo)?;

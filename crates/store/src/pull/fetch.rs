@@ -100,10 +100,13 @@ pub(crate) fn fetch(
         options.bare_user_only_files,
         !(options.http_trusted && mirrors_archive),
     ));
+    let mut commits = session.missing_commits()?;
+    commits.extend(&deltas.incomplete);
     if config.packs && session.takes_packs() {
-        let mut commits = session.missing_commits()?;
-        commits.extend(&deltas.incomplete);
         packs.open_packs(origin, &commits, sink)?;
+    }
+    if config.packed_content && !options.commit_only {
+        packs.open_content_of(origin, &commits, sink)?;
     }
     let route = route(session, (config, deltas), &packs)?;
     if let Some((way, reason)) = route.clone() {
@@ -226,7 +229,7 @@ impl Fetch<'_, '_, '_> {
         let here = self.session.weigh_content()?;
         self.progress.advance(here);
         self.weighed = true;
-        let estimate = self.estimate()?;
+        let estimate = self.estimate_doubting()?;
         if estimate.objects_of_unknown_size == 0 {
             let come = self.origin.fetcher.counters().bytes;
             self.session.expect_download(come + estimate.download_bytes);
@@ -248,6 +251,11 @@ impl Fetch<'_, '_, '_> {
             Message::Metadata(name, result) => {
                 self.done.metadata_objects += 1;
                 self.take_metadata(name, result)?;
+            }
+            Message::Content(id, Err(error))
+                if self.config.packed_content && error.is_not_found() =>
+            {
+                return self.take_absent(id, error);
             }
             Message::Content(id, result) => {
                 result.map_err(|error| object_error(id.into(), error))?;

@@ -10,7 +10,7 @@ pub(crate) const TICK: Duration = Duration::from_millis(100);
 
 /// What the sink is told, and when.
 pub(crate) struct Progress<'f> {
-    sink: &'f dyn Sink,
+    pub(super) sink: &'f dyn Sink,
     objects: u64,
     bytes: u64,
     total: (u64, u64),

@@ -55,6 +55,8 @@ pub(crate) struct OriginConfig {
     pub(crate) indexed_deltas: bool,
     /// Whether it has packs.
     pub(crate) packs: bool,
+    /// Whether some content is in packs alone.
+    pub(crate) packed_content: bool,
     /// Whether it has native deltas.
     pub(crate) native_deltas: bool,
     /// The collection that its refs belong to.
@@ -122,6 +124,7 @@ impl Origin {
             tombstone_commits: config.tombstone_commits,
             indexed_deltas: config.indexed_deltas,
             packs: config.packs,
+            packed_content: config.packed_content,
             native_deltas: config.native_deltas,
             collection_id: config.collection_id,
         })

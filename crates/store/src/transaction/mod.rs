@@ -232,13 +232,7 @@ impl<'r> Transaction<'r> {
             let path = name.loose_path(self.repo.mode().storage_form());
             return Ok(self.intake.staging.dir.metadata(Trusted(&path))?.size);
         }
-        for repo in self.repo.chain() {
-            let path = name.loose_path(repo.mode().storage_form());
-            if let Some(stat) = repo.objects().metadata_optional(Trusted(&path))? {
-                return Ok(stat.size);
-            }
-        }
-        Err(StoreError::ObjectMissing { name: *name })
+        self.repo.object_size_on_disk(name)
     }
 
     /// Counts a content object whose id a cache knew; such objects are not among those given.

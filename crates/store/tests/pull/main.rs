@@ -9,6 +9,7 @@ mod front;
 mod ground;
 mod honest;
 mod hostile;
+mod left_out;
 mod limits;
 mod local;
 mod metalinks;

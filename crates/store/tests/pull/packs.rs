@@ -428,7 +428,7 @@ fn a_pack_is_the_same_however_much_memory_there_was() {
     assert_eq!(checksums[0], checksums[1]);
 }
 
-fn walk_files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn walk_files(folder: &Path) -> Vec<PathBuf> {
     let Ok(entries) = std::fs::read_dir(folder) else {
         return Vec::new();
     };

@@ -173,8 +173,12 @@ fn choose_fallbacks(
             .min_fallback_bytes
             .is_some_and(|min| file.size > min);
         // Only an archive's objects can be fetched.
-        if is_whole && is_large && repo.mode() == RepoMode::Archive {
-            fallbacks.push(fallback(repo, file)?);
+        if is_whole
+            && is_large
+            && repo.mode() == RepoMode::Archive
+            && let Some(fallback) = fallback(repo, file)?
+        {
+            fallbacks.push(fallback);
             kept.push(None);
             continue;
         }
@@ -189,21 +193,20 @@ fn choose_fallbacks(
     Ok((fallbacks, kept))
 }
 
-fn fallback(repo: &Repo, file: &NewFile) -> Result<Fallback, StoreError> {
+/// An object that clients are to fetch by itself; `None` of one that only packs have.
+fn fallback(repo: &Repo, file: &NewFile) -> Result<Option<Fallback>, StoreError> {
     let object = ObjectName::from(file.id);
     let path = object.loose_path(StorageForm::Archive);
-    let mut compressed_size = file.size;
     for repo in repo.chain() {
         if let Some(stat) = repo.objects().metadata_optional(Trusted(&path))? {
-            compressed_size = stat.size;
-            break;
+            return Ok(Some(Fallback {
+                object,
+                compressed_size: stat.size,
+                uncompressed_size: file.size,
+            }));
         }
     }
-    Ok(Fallback {
-        object,
-        compressed_size,
-        uncompressed_size: file.size,
-    })
+    Ok(None)
 }
 
 fn lay_all(

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crossbeam_channel::bounded;
 use ostler_format::CommitId;
 use ostler_format::delta::{DeltaGroup, MAX_NATIVE_LIST, NativeDelta, NativeEntry, NativeList};
+use ostler_format::pack::PackIndex;
 use ostler_http::{BodyStart, FetchError, Part, Priority, Request, Sink as Body, SinkFault};
 
 use super::segment::PartFile;
@@ -160,7 +161,7 @@ fn is_pack_better(
     if missing >= along / 2 {
         return Ok(false);
     }
-    let Some(index) = Packs::pack_index(origin, commit, sink)? else {
+    let Some(index) = Packs::index(origin, &PackIndex::path(commit), sink)? else {
         return Ok(false);
     };
     Ok(Found::of(index).needed_bytes(has)? < needed_bytes)

@@ -81,6 +81,16 @@ impl Fetch<'_, '_, '_> {
         Ok(())
     }
 
+    /// Takes content from a pack that is not to be had by itself.
+    pub(crate) fn take_absent(&mut self, id: FileId, error: FetchError) -> Result<(), PullError> {
+        let name = ObjectName::from(id);
+        self.packs.open_content(self.origin, self.progress.sink)?;
+        match self.packs.want_again(name) {
+            true => Ok(()),
+            false => Err(object_error(name, error)),
+        }
+    }
+
     /// What a part of a file did not bring is asked for by itself.
     pub(crate) fn end_segment(
         &mut self,

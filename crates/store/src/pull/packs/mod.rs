@@ -47,6 +47,10 @@ pub(crate) struct Packs {
     delta_parts: usize,
     /// Parts of deltas that are asked for when others have come.
     waiting: VecDeque<(Arc<Segment>, Priority)>,
+    /// Whether the index of content that only packs have has been asked for.
+    content_opened: bool,
+    /// Content that is in packs alone, and was not to be had from there at first.
+    tried_again: HashSet<ObjectName>,
     /// Files that did not give what they should, or are not there: told once each.
     told: HashSet<String>,
 }
@@ -145,20 +149,54 @@ impl Packs {
             if self.found.contains_key(commit) {
                 continue;
             }
-            if let Some(index) = Self::pack_index(origin, *commit, sink)? {
+            if let Some(index) = Self::index(origin, &PackIndex::path(*commit), sink)? {
                 self.found.insert(*commit, Found::of(index));
             }
         }
         Ok(())
     }
 
-    fn pack_index(
+    /// Fetches the index of the content that the remote has in packs alone, if one of `commits` has neither an index of its own nor a delta.
+    ///
+    /// # Errors
+    /// As [`Packs::open_packs`].
+    pub(crate) fn open_content_of(
+        &mut self,
         origin: &Origin,
-        commit: CommitId,
+        commits: &[CommitId],
         sink: &dyn Sink,
-    ) -> Result<Option<PackIndex>, PullError> {
-        let path = PackIndex::path(commit);
-        let problem = match origin.optional(&origin.content, &path, MAX_PACK_INDEX_SIZE) {
+    ) -> Result<(), PullError> {
+        if commits.iter().all(|commit| self.found.contains_key(commit)) {
+            return Ok(());
+        }
+        self.open_content(origin, sink)
+    }
+
+    /// Fetches that index, once.
+    pub(crate) fn open_content(
+        &mut self,
+        origin: &Origin,
+        sink: &dyn Sink,
+    ) -> Result<(), PullError> {
+        if std::mem::replace(&mut self.content_opened, true) {
+            return Ok(());
+        }
+        let Some(index) = Self::index(origin, PackIndex::CONTENT_PATH, sink)? else {
+            return Ok(());
+        };
+        for (file, group) in Found::of(index).groups {
+            let number = self.groups.len();
+            let names = group.members.iter().filter_map(|member| member.name);
+            for name in names.filter(|name| name.kind == ObjectKind::File) {
+                self.places.entry(name).or_insert(number);
+            }
+            self.groups.push((file, Arc::new(group)));
+        }
+        Ok(())
+    }
+
+    fn index(origin: &Origin, path: &str, sink: &dyn Sink) -> Result<Option<PackIndex>, PullError> {
+        let problem = match origin.optional(&origin.content, path, MAX_PACK_INDEX_SIZE) {
             Ok(None) => return Ok(None),
             Ok(Some(bytes)) => match PackIndex::parse(&bytes) {
                 Ok(index) => return Ok(Some(index)),
@@ -194,6 +232,11 @@ impl Packs {
             }
         }
         room
+    }
+
+    /// Has all content asked for by itself.
+    pub(crate) fn forget_content(&mut self) {
+        self.places.retain(|name, _| name.kind != ObjectKind::File);
     }
 
     /// Whether a native delta leads to the commit.
@@ -253,6 +296,11 @@ impl Packs {
     /// Notes that a metadata object has come, or will not.
     pub(crate) fn is_settled(&mut self, name: &ObjectName) {
         self.on_their_way.remove(name);
+    }
+
+    /// As [`Packs::want`] for content that the remote does not have by itself; false the second time.
+    pub(crate) fn want_again(&mut self, name: ObjectName) -> bool {
+        self.tried_again.insert(name) && self.want(name)
     }
 
     /// Asks for content when [`Packs::take_wanted`] is called; false if no pack has it.

@@ -1,11 +1,16 @@
 //! `pack create`.
 
-use ostler_store::pack::{self, CreateOptions, Created, DEFAULT_LEVEL, DEFAULT_MEMORY, LEVELS};
+use ostler_format::CommitId;
+use ostler_store::Repo;
+use ostler_store::pack::{
+    self, CreateOptions, Created, DEFAULT_LEVEL, DEFAULT_MEMORY, LEVELS, PackProblem, Replaced,
+};
 
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, RepoOption, Verb};
 use crate::progress::ProgressOptions;
+use crate::report::hinted;
 use crate::text::size;
 
 /// Options of `pack create`.
@@ -30,6 +35,10 @@ pub(crate) struct Create {
     /// Put all objects into the pack, also those that packs of other commits have
     #[arg(long)]
     pub(crate) complete: bool,
+    /// Then delete the commit's files in `objects/` whose content packs have: the packs are verified before. Hosts that run `ostree` cannot
+    /// pull such a commit any more, but by static deltas; `pack unpack` is the way back
+    #[arg(long)]
+    pub(crate) replace_objects: bool,
     /// Print what was made as JSON
     #[arg(long)]
     pub(crate) json: bool,
@@ -50,6 +59,10 @@ impl Verb for Create {
         Example {
             call: "pack create --repo=repo --complete --level=19 os/stable",
             says: "a pack that needs no other, made once for new hosts",
+        },
+        Example {
+            call: "pack create --repo=repo --replace-objects os/stable",
+            says: "keep content in packs alone, in less than half the room; for hosts that run Ostler: `ostree` gets a 404 for each file",
         },
         Example {
             call: "pack create --repo=repo --memory=1024 os/stable",
@@ -76,13 +89,40 @@ impl Verb for Create {
             if !self.json {
                 context.printer.line(describe(&created))?;
             }
-            all.push(serde_json::json!({ "commit": commit.to_string(), "pack": created }));
+            let mut told = serde_json::json!({ "commit": commit.to_string(), "pack": created });
+            if self.replace_objects {
+                let replaced = replace(&mut repo, commit)?;
+                if !self.json {
+                    context.printer.line(describe_replaced(&replaced))?;
+                }
+                told["replaced"] = serde_json::json!(replaced);
+            }
+            all.push(told);
         }
         if self.json {
             context.printer.line(serde_json::to_string_pretty(&all)?)?;
         }
         Ok(Exit::Done)
     }
+}
+
+fn replace(repo: &mut Repo, commit: CommitId) -> anyhow::Result<Replaced> {
+    pack::replace_objects(repo, commit).map_err(|error| {
+        let hint = match &error {
+            PackProblem::NoArchive { .. } => "leave out `--replace-objects`",
+            PackProblem::TooMuch => "`ostler prune` what is not needed any more, and try again",
+            _ => "no object was deleted; `ostler pack delete` and `pack create` make packs anew",
+        };
+        hinted(error.to_string(), hint)
+    })
+}
+
+fn describe_replaced(replaced: &Replaced) -> String {
+    format!(
+        "{} files in `objects/` of {} deleted, packs have their content",
+        replaced.objects,
+        size::decimal(replaced.bytes)
+    )
 }
 
 fn describe(created: &Created) -> String {

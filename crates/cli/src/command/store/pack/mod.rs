@@ -3,6 +3,7 @@
 pub(crate) mod create;
 pub(crate) mod delete;
 pub(crate) mod list;
+pub(crate) mod unpack;
 pub(crate) mod verify;
 
 use crate::grammar::{Group, Node, Section, verb};
@@ -23,5 +24,6 @@ const VERBS: &[Node] = &[
     verb::<create::Create>(),
     verb::<list::List>(),
     verb::<verify::Verify>(),
+    verb::<unpack::Unpack>(),
     verb::<delete::Delete>(),
 ];
