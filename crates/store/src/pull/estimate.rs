@@ -37,6 +37,9 @@ pub struct Estimate {
     pub free_bytes: u64,
 }
 
+/// Trees are hardly so many times larger than their packs.
+const DOUBTED_RATIO: u64 = 64;
+
 /// What the commits say of the content that is not here.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Stated {
@@ -82,6 +85,31 @@ impl Fetch<'_, '_, '_> {
         }
         self.session.check_written(estimate.written_bytes)?;
         Ok(estimate)
+    }
+
+    /// As [`Fetch::estimate`]. Content of which packs say that there is no room is asked for by itself, where the commits say that there is, or what
+    /// packs say is hardly so.
+    pub(super) fn estimate_doubting(&mut self) -> Result<Estimate, PullError> {
+        let refused = match self.estimate() {
+            Err(refused @ PullError::NoRoom { .. }) => refused,
+            result => return result,
+        };
+        let wanted = self.session.plan.wanted_content();
+        let wanted: HashSet<ObjectName> = wanted.map(ObjectName::from).collect();
+        let room = self.packs.room(&wanted);
+        let stated = self.session.stated();
+        let fits = stated.objects == wanted.len() as u64
+            && stated.written_bytes <= self.transaction.free_bytes();
+        let is_doubted = room.unpacked_bytes / DOUBTED_RATIO > room.packed_bytes;
+        if !(fits || is_doubted) {
+            return Err(refused);
+        }
+        self.packs.forget_content();
+        let claimed = room.unpacked_bytes;
+        self.progress.notice(format!(
+            "packs cannot be used, what they have is fetched object by object: they claim {claimed} bytes of content, more than there is room for"
+        ));
+        self.estimate()
     }
 
     fn is_cached(&self, id: FileId) -> Result<bool, PullError> {

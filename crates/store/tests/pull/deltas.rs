@@ -520,3 +520,22 @@ fn what_is_staged_of_a_delta_is_not_fetched_again() {
     let asked = (0..parts).map(|part| server.asked(&name.part_path(part)).len());
     assert_eq!(asked.sum::<usize>() as u64, report.deltas.parts);
 }
+
+#[test]
+fn a_delta_that_claims_more_than_there_is_room_for_is_passed_over() {
+    let mut stage = Stage::new(&made());
+    let path = stage.published.path.join(stage.name.superblock_path());
+    let mut superblock = Superblock::parse(&std::fs::read(&path).unwrap()).unwrap();
+    superblock.parts[0].uncompressed_size = 1 << 60;
+    std::fs::write(&path, superblock.to_bytes().unwrap()).unwrap();
+    summary::regenerate(&stage.published.repo, &Metadata::new()).unwrap();
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let told = Told::default();
+    let client = &stage.client;
+    client.pull_telling(&of_main(), &told).unwrap();
+    client.assert_whole(stage.published.commit);
+    let notices = told.notices();
+    let is_told = |text: &String| text.contains("a static delta cannot be used");
+    assert!(notices.iter().any(is_told), "{notices:?}");
+}

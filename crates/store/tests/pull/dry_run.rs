@@ -1,12 +1,13 @@
 //! Dry runs, and that what they say is what comes.
 
+use ostler_format::pack::{PackGroup, PackIndex};
 use ostler_format::{Metadata, ObjectKind, ObjectName, SizeEntry, sizes_to_value};
 use ostler_store::progress::Way;
 use ostler_store::pull::{Estimate, PullError, PullOptions};
 use ostler_store::{Repo, RepoMode};
 
-use crate::ground::{Client, Published, of_main, scratch};
-use crate::packs::pack_newest;
+use crate::ground::{Client, Published, Told, noise, of_main, scratch};
+use crate::packs::{add_file, index_path, pack_newest};
 use crate::server::Server;
 
 fn dry() -> PullOptions {
@@ -139,6 +140,53 @@ fn what_has_no_room_is_refused_before_the_first_byte_of_content() {
     assert_eq!(server.asked(".pack").len(), 1);
     assert_eq!(server.asked(".filez"), [""; 0]);
     assert!(client.is_empty());
+}
+
+/// Has the index of the newest commit's packs claim a size of its large object.
+fn claim(published: &Published, size: u64) {
+    let path = index_path(published);
+    let mut index = PackIndex::parse(&std::fs::read(&path).unwrap()).unwrap();
+    let large = |group: &&mut PackGroup| group.packed > 2_000_000 && group.members.len() == 1;
+    let group = index.groups.iter_mut().find(large).unwrap();
+    group
+        .members
+        .iter_mut()
+        .for_each(|member| member.size = size);
+    std::fs::write(path, index.to_bytes()).unwrap();
+}
+
+#[test]
+fn packs_that_claim_more_than_there_is_room_for_are_passed_over_where_that_is_hardly_so() {
+    let root = scratch();
+    let mut published = Published::new(root.path());
+    add_file(&mut published, &noise(3 << 20, 9));
+    pack_newest(&mut published);
+    // Little enough for the format to believe.
+    claim(&published, 3 << 34);
+    let server = Server::honest(&published.path);
+    let mut client = Client::new(root.path(), "client", RepoMode::BareUser);
+    let space = ostler_fs::Dir::open_ambient(&client.path).unwrap().space();
+    let free = space.unwrap().free_bytes;
+    let config = client.path.join("config");
+    let text = std::fs::read_to_string(&config).unwrap();
+    let keep = (free - (1 << 30)) >> 20;
+    let text = text.replacen(
+        "[core]\n",
+        &format!("[core]\nmin-free-space-size={keep}MB\n"),
+        1,
+    );
+    std::fs::write(&config, text).unwrap();
+    client.repo = Repo::open(&client.path).unwrap();
+    client.set_origin(&server.url());
+    let told = Told::default();
+    client.pull_telling(&of_main(), &told).unwrap();
+    client.assert_whole(published.commit);
+    let notices = told.notices();
+    assert!(
+        notices.iter().any(|text| text.contains("claim")),
+        "{notices:?}"
+    );
+    assert!(server.asked(".filez").len() > 20);
 }
 
 #[test]

@@ -27,6 +27,7 @@ use super::error::PullError;
 use super::options::DeltaUse;
 use super::session::{Presence, Session};
 use crate::delta::DeltaError;
+use crate::error::StoreError;
 use crate::mode::RepoMode;
 use crate::progress::{Event, Sink};
 use crate::repo::Repo;
@@ -163,6 +164,9 @@ pub(crate) fn apply_all(
 /// `error`, if deltas are required or the fault is not the delta's.
 fn pass_over(session: &Session<'_>, error: PullError, sink: &dyn Sink) -> Result<(), PullError> {
     let is_of_delta = match &error {
+        // It may claim, or take to be unpacked, more than its objects do.
+        PullError::NoRoom { .. }
+        | PullError::Delta(DeltaError::Store(StoreError::MinFreeSpace { .. })) => true,
         PullError::Delta(DeltaError::Store(_) | DeltaError::Refused(_)) => false,
         PullError::Fetch(error) => {
             !matches!(error.fault, FetchFault::Sink(_) | FetchFault::Cancelled)

@@ -34,8 +34,10 @@ impl Stage<'_, '_> {
             return Ok(());
         }
         self.accept(turn, presence, superblock)?;
-        self.check_room(superblock, &wanted)?;
-        if let Err(error) = self.apply(superblock, &wanted, &mut done.report) {
+        let applied = self
+            .check_room(superblock, &wanted)
+            .and_then(|()| self.apply(superblock, &wanted, &mut done.report));
+        if let Err(error) = applied {
             pass_over(self.session, error, self.sink)?;
             done.why_not = Some("the static delta to the commit cannot be used".to_owned());
             done.incomplete.push(turn.id);
