@@ -12,13 +12,14 @@
 //! | | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
 //!
 //! [`first_root`] is what runs before the system's own root is there, [`tree_files`] what a tree carries for that, [`trial`] which deployments have
-//! proven themselves and what becomes of one that does not.
+//! proven themselves and what becomes of one that does not, [`counting`] what boot loaders are told of that.
 //!
 //! Every file is written whole under another name, or in a directory that is not in use yet, and synced.
 
 mod backend;
 mod bls_only;
 mod choice;
+pub mod counting;
 pub mod first_root;
 mod grub2;
 mod syslinux;

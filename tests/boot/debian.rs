@@ -10,7 +10,7 @@ use ostler_tests::{Program, Repo, Scratch, Server, debian_tree};
 
 use crate::disk::Disk;
 use crate::initramfs::prepare_root;
-use crate::machine::{Hardware, Machine};
+use crate::machine::{Hardware, Loader, Machine};
 use crate::{copy_program, ostler, run};
 
 /// What a machine that only boots has no use for.
@@ -49,6 +49,8 @@ const NETWORK: &str = "[Match]\nType=ether\n[Network]\nDHCP=yes\n";
 const MACHINE: Hardware = Hardware {
     memory_mib: 1024,
     network: true,
+    restarts_after_panic: true,
+    loader: Loader::Simple,
 };
 
 /// Mounts that go away in reverse order.
@@ -173,7 +175,7 @@ impl Tree {
 }
 
 /// A server outside of the machine, and the machine's disk.
-struct Site {
+pub(crate) struct Site {
     disk: Disk,
     tree: Tree,
     published: Repo,
@@ -183,7 +185,7 @@ struct Site {
 
 impl Site {
     /// The machine has version 1.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let scratch = Scratch::new();
         let tree = Tree::new(scratch.path());
         let published = Program::ostler().init_quick(&scratch.join("published"), "archive");
@@ -198,6 +200,21 @@ impl Site {
         site.publish("1");
         site.deploy();
         site
+    }
+
+    /// The tree that is published.
+    pub(crate) fn root(&self) -> &Path {
+        &self.tree.root
+    }
+
+    pub(crate) fn write(&self, path: &str, text: &str) {
+        self.tree.write(path, text);
+    }
+
+    /// Publishes the tree as a version.
+    pub(crate) fn release(&self, version: &str) {
+        self.write("usr/share/version", &format!("{version}\n"));
+        self.publish(version);
     }
 
     fn publish(&self, version: &str) {
@@ -229,7 +246,7 @@ impl Site {
         ostler(&[&deploy[..], &kargs, &["origin:os/stable"]].concat());
     }
 
-    fn boot(&self, script: &str) -> Vec<String> {
+    pub(crate) fn boot(&self, script: &str) -> Vec<String> {
         Machine::boot_on(MACHINE, &self.disk, script).said()
     }
 }
@@ -263,9 +280,8 @@ fn assert_system(said: &[String], version: &str) {
 #[ignore = "boots machines, with a whole OS tree"]
 fn a_debian_upgrades_over_http_finishes_at_shutdown_and_rolls_back() {
     let site = Site::new();
-    site.tree.write("usr/share/version", "2\n");
-    site.tree.write("usr/etc/of-version-2", "new\n");
-    site.publish("2");
+    site.write("usr/etc/of-version-2", "new\n");
+    site.release("2");
     let upgrade = format!(
         "{LOOK}\n\
          echo mine >/etc/mine\n\

@@ -131,7 +131,8 @@ pub(crate) fn write(file: &Path, scratch: &Path, init: Init, config: &str, keys:
     }
     script.push_str(
         "while [ ! -b /dev/vda ]; do busybox usleep 20000; done\n\
-         busybox mount -o rw /dev/vda /sysroot\n",
+         case \" $(busybox cat /proc/cmdline) \" in *' ro '*) mode=ro ;; *) mode=rw ;; esac\n\
+         busybox mount -o $mode /dev/vda /sysroot\n",
     );
     script.push_str(match init {
         Init::Initramfs => {

@@ -7,6 +7,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
+use ostler_format::EntryName;
+use ostler_format::bls::Tries;
+
 use crate::disk::{Disk, Mounted};
 
 /// A machine that does nothing for so long hangs; emulation on a busy machine is slow.
@@ -18,6 +21,18 @@ pub(crate) struct Hardware {
     pub(crate) memory_mib: u32,
     /// A network in which 10.0.2.2 is this machine's loopback.
     pub(crate) network: bool,
+    /// The kernel is told to restart the machine when it panics.
+    pub(crate) restarts_after_panic: bool,
+    pub(crate) loader: Loader,
+}
+
+/// What chooses a boot entry.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Loader {
+    /// The first one is booted, always.
+    Simple,
+    /// Counts in the names of entries, as the Boot Loader Specification says.
+    Counts,
 }
 
 impl Default for Hardware {
@@ -25,6 +40,8 @@ impl Default for Hardware {
         Self {
             memory_mib: 512,
             network: false,
+            restarts_after_panic: true,
+            loader: Loader::Simple,
         }
     }
 }
@@ -38,12 +55,35 @@ struct Choice {
 
 impl Choice {
     /// Reads the first boot entry, as loaders sort them, and copies kernel and initramfs out of the image.
-    fn of(mounted: &Mounted, scratch: &Path) -> Self {
+    fn of(mounted: &Mounted, scratch: &Path, loader: Loader) -> Self {
         let boot = mounted.path().join("boot");
-        let entries = fs::read_dir(boot.join("loader/entries")).unwrap();
-        let texts = entries.map(|entry| fs::read_to_string(entry.unwrap().path()).unwrap());
-        let version = |text: &str| field(text, "version").parse::<u32>().unwrap();
-        let text = texts.max_by_key(|text| version(text)).unwrap();
+        let entries = boot.join("loader/entries");
+        let found = fs::read_dir(&entries).unwrap();
+        let found = found.map(|entry| {
+            let name = entry.unwrap().file_name().into_string().unwrap();
+            (fs::read_to_string(entries.join(&name)).unwrap(), name)
+        });
+        let tries = |name: &str| EntryName::parse(name).unwrap().tries;
+        let is_bad = |name: &str| tries(name).is_some_and(|tries| tries.left == 0);
+        let (text, name) = found
+            .max_by_key(|(text, name)| {
+                let last = loader == Loader::Counts && is_bad(name);
+                (!last, field(text, "version").parse::<u32>().unwrap())
+            })
+            .unwrap();
+        if loader == Loader::Counts
+            && let Some(Tries { left, done }) = tries(&name)
+            && left > 0
+        {
+            let counted = EntryName {
+                tries: Some(Tries {
+                    left: left - 1,
+                    done: Some(done.unwrap_or(0) + 1),
+                }),
+                ..EntryName::parse(&name).unwrap()
+            };
+            fs::rename(entries.join(&name), entries.join(counted.to_string())).unwrap();
+        }
         let copy = |key, name: &str| {
             let from = boot.join(
                 field(&text, key)
@@ -83,7 +123,7 @@ impl Machine {
 
     /// Boots the default deployment of a disk, which finds `script` on a second disk.
     pub(crate) fn boot_on(hardware: Hardware, disk: &Disk, script: &str) -> Self {
-        let choice = Choice::of(&disk.mount(), disk.scratch());
+        let choice = Choice::of(&disk.mount(), disk.scratch(), hardware.loader);
         let script_disk = disk.scratch().join("script");
         // Disks are made of sectors.
         let mut padded = script.as_bytes().to_vec();
@@ -91,7 +131,15 @@ impl Machine {
         fs::write(&script_disk, padded).unwrap();
         let drive =
             |path: &Path| format!("file={},format=raw,if=virtio,cache=unsafe", path.display());
-        let options = format!("{} console=ttyS0 panic=-1 quiet", choice.options);
+        let panic = match hardware.restarts_after_panic {
+            true => "panic=-1",
+            false => "",
+        };
+        // Of a machine that is starved of time the kernel thinks that its timer is broken.
+        let options = format!(
+            "{} console=ttyS0 {panic} no_timer_check quiet",
+            choice.options
+        );
         let network = match hardware.network {
             true => "user,model=virtio-net-pci",
             false => "none",
@@ -158,14 +206,24 @@ impl Machine {
 
     /// Waits until the machine turns itself off, and returns what its script said: lines after `:: `, without it.
     pub(crate) fn said(mut self) -> Vec<String> {
-        assert!(!self.wait_for("\0"), "nobody says that");
-        let said: Vec<_> = self.console.iter().filter_map(|line| said(line)).collect();
+        let said = self.wait_for_end();
         assert!(
             !said.is_empty(),
             "the machine says nothing:\n{}",
             self.console.join("\n")
         );
-        said.into_iter().map(str::to_owned).collect()
+        said
+    }
+
+    /// As [`Machine::said`], of a machine that may come to nothing.
+    pub(crate) fn ended(mut self) -> Vec<String> {
+        self.wait_for_end()
+    }
+
+    fn wait_for_end(&mut self) -> Vec<String> {
+        assert!(!self.wait_for("\0"), "nobody says that");
+        let said = self.console.iter().filter_map(|line| said(line));
+        said.map(str::to_owned).collect()
     }
 
     /// Cuts the power, and returns what the script had said.

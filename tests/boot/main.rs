@@ -9,12 +9,14 @@
 )]
 
 mod debian;
+mod debian_trial;
 mod disk;
 mod first_root;
 mod initramfs;
 mod machine;
 mod power_cut;
 mod tiny;
+mod trial;
 
 use std::path::Path;
 use std::process::Command;

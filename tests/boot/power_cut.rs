@@ -8,15 +8,18 @@ use crate::tiny::{Config, Tiny};
 
 const CUTS: u32 = 8;
 
-/// Says what runs, stages version `ROUND` with a kernel of its own, and finishes it.
+/// Says what runs and takes it for good, stages version `ROUND` with a kernel of its own, and finishes it.
 const FINISH: &str = r#"
 mount -o remount,rw /sysroot
 repo=--repo=/sysroot/ostree/repo
 echo ":: version $(cat /usr/share/version 2>/dev/null || echo 0) mark $(cat /etc/mark 2>/dev/null || echo 0)"
 ostler admin status >/run/said 2>&1 || sed 's/^/:: status: /' /run/said
+{ ostler health boot-check && ostler health boot-good && ostler health status; } >/run/said 2>&1 || sed 's/^/:: health: /' /run/said
 ostler fsck $repo --quiet >/run/said 2>&1 || sed 's/^/:: fsck: /' /run/said
 modules=$(cd /usr/lib/modules && echo *)
-mkdir -p /run/more/usr/share /run/more/usr/lib/modules/$modules
+mkdir -p /run/more/usr/share /run/more/usr/lib/systemd/system /run/more/usr/lib/modules/$modules
+# With it, what is finished is on trial.
+: >/run/more/usr/lib/systemd/system/ostler-health.service
 echo ROUND >/run/more/usr/share/version
 # Zeros at its end mean nothing to the kernel, but it is another file.
 { cat /usr/lib/modules/$modules/initramfs.img; head -c 4 /dev/zero; } >/run/more/usr/lib/modules/$modules/initramfs.img

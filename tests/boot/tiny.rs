@@ -20,6 +20,12 @@ const INIT: &str = "#!/usr/bin/sh\n\
     sync\n\
     poweroff -f\n";
 
+/// All that the program asks of the first program here.
+const SYSTEMCTL: &str = "#!/usr/bin/sh\n\
+    [ \"$1\" = reboot ] || exit 3\n\
+    sync\n\
+    reboot -f\n";
+
 /// How the first root is configured.
 #[derive(Default)]
 pub(crate) struct Config<'a> {
@@ -157,6 +163,9 @@ fn write_tree(tree: &Path, scratch: &Path, config: &Config<'_>) {
     fs::remove_file(&init).unwrap();
     fs::write(&init, INIT).unwrap();
     fs::set_permissions(&init, fs::Permissions::from_mode(0o755)).unwrap();
+    let systemctl = tree.join("usr/bin/systemctl");
+    fs::write(&systemctl, SYSTEMCTL).unwrap();
+    fs::set_permissions(&systemctl, fs::Permissions::from_mode(0o755)).unwrap();
     fs::copy(
         initramfs::prepare_root(),
         tree.join("usr/lib/ostree/ostree-prepare-root"),

@@ -3,6 +3,7 @@
 use ostler_format::BootEntry;
 
 use crate::backend::{BootloaderError, below_root, kernel, title};
+use crate::counting::grub_commands;
 
 const WRITTEN_ANEW: &str = "# Written anew for every deployment: changes are lost.\n";
 
@@ -49,12 +50,12 @@ pub(super) fn plain_config(entries: &[BootEntry]) -> Result<String, BootloaderEr
     Ok(format!("set default=0\nset timeout=5\n{menu}"))
 }
 
-/// The entries alone, with paths that are right on a `/boot` of its own or not.
+/// The entries after the commands that count boots, with paths that are right on a `/boot` of its own or not.
 pub(super) fn plain_menu(entries: &[BootEntry]) -> Result<String, BootloaderError> {
     if entries.is_empty() {
         return Err(BootloaderError::NoEntries { backend: "grub2" });
     }
-    let mut out = WRITTEN_ANEW.to_owned();
+    let mut out = format!("{WRITTEN_ANEW}{}", grub_commands());
     for (index, entry) in entries.iter().enumerate() {
         let title = quoted(&title(entry, index));
         out += &format!(

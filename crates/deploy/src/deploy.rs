@@ -212,7 +212,9 @@ pub(crate) fn place(
     let next = order::arrange(&lock.deployments, &order, Some(&deployment));
     // Before it can be booted.
     trials::arm(lock, &next, &deployment.id)?;
-    Ok(publish::publish(lock, &next)?)
+    let published = publish::publish(lock, &next)?;
+    trials::tell_loader(lock)?;
+    Ok(published)
 }
 
 /// What is known of a deployment before anything is written.

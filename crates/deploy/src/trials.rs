@@ -7,6 +7,7 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use ostler_bootloader::counting::{self, CountingError};
 use ostler_bootloader::trial::{
     Loader, MAX_TRIALS_BYTES, Outcome, Record, Refusal, Standing, TRIALS, TrialId, Trials,
     TrialsError, Verdict,
@@ -36,6 +37,9 @@ pub enum TrialError {
     /// The state.
     #[error("`ostree/trials`: {0}")]
     State(#[from] TrialsError),
+    /// A boot loader that counts.
+    #[error("{0}")]
+    Counting(#[from] CountingError),
     /// The rollback.
     #[error("rolling back: {0}")]
     Order(#[from] Box<OrderError>),
@@ -177,10 +181,25 @@ pub(crate) fn arm(
     let booted = lock.booted().map(|booted| trial_id(&booted.id));
     let fallback = trials.fallback(&beside, booted.as_ref());
     trials.arm(&trial_id(new), tries, fallback, now());
-    match trials == before {
-        true => Ok(()),
-        false => write(lock, &trials),
+    if trials != before {
+        write(lock, &trials)?;
     }
+    Ok(())
+}
+
+/// Tells a boot loader with an environment of its own that the default is on trial, once it is the default; or that none is.
+pub(crate) fn tell_loader(lock: &SysrootLock) -> Result<(), TrialError> {
+    let Some(boot) = &lock.boot else {
+        return Ok(());
+    };
+    let trials = read_or_start_again(lock)?;
+    let mut published = lock.deployments.iter().filter(|it| it.staged.is_none());
+    let default = published.next().and_then(|it| record(&trials, it));
+    match default.map(|record| record.standing) {
+        Some(Standing::Trial { left }) if left > 0 => counting::start(boot, left)?,
+        _ => counting::stop(boot)?,
+    }
+    Ok(())
 }
 
 /// Ends the trials of the deployments that a person has made, or made no longer, the default.
@@ -192,10 +211,10 @@ pub(crate) fn chosen(lock: &SysrootLock, before: Option<&DeploymentId>) -> Resul
     let before = before.map(trial_id);
     let old = trials.clone();
     trials.chosen(&trial_id(&default.id), before.as_ref());
-    match trials == old {
-        true => Ok(()),
-        false => write(lock, &trials),
+    if trials != old {
+        write(lock, &trials)?;
     }
+    tell_loader(lock)
 }
 
 /// How often a new deployment is tried; 0 where nothing in its tree would bring the trial to an end.
@@ -278,6 +297,7 @@ fn roll_back(
     if !is_default(lock) {
         order::change_unasked(lock, &Wish::MakeDefault(index)).map_err(Box::new)?;
     }
+    tell_loader(lock)?;
     trials.rolled_back(from, now());
     write(lock, trials)?;
     Ok(Step::RolledBack {
@@ -288,6 +308,7 @@ fn roll_back(
 
 /// Takes the boot loader's counter away from the running deployment's entry, where the loader's own program has not done so.
 fn stop_counting(lock: &mut SysrootLock) -> Result<(), TrialError> {
+    tell_loader(lock)?;
     let name = lock.booted().and_then(|booted| booted.entry_name.clone());
     let parsed = name.as_deref().and_then(EntryName::parse);
     let (Some(name), Some(parsed), Some(boot)) = (name, parsed, &lock.boot) else {
@@ -308,6 +329,12 @@ fn stop_counting(lock: &mut SysrootLock) -> Result<(), TrialError> {
 
 /// A loader that counts leaves its default with no tries, and boots the next entry.
 fn loader(lock: &SysrootLock) -> Loader {
+    // What can't be read has counted nothing.
+    if let Some(boot) = &lock.boot
+        && counting::gave_up(boot).unwrap_or(false)
+    {
+        return Loader::GaveUp;
+    }
     let mut published = lock.deployments.iter().filter(|it| it.staged.is_none());
     let has_none_left = |deployment: &Deployment| {
         let name = deployment.entry_name.as_deref().and_then(EntryName::parse);

@@ -16,7 +16,7 @@ use ostler_deploy::upgrade::{
     Fetch, FetchError, IfBad, Steps, UpgradeError, UpgradeOptions, Upgraded, Want, upgrade,
 };
 use ostler_deploy::{Host, SysrootLock};
-use ostler_format::{CommitId, RefName, RemoteName};
+use ostler_format::{CommitId, GrubEnv, RefName, RemoteName};
 use ostler_store::Repo;
 use ostler_store::progress::Silent;
 
@@ -237,6 +237,33 @@ fn a_counter_of_the_loader_goes_once_the_deployment_is_proven() {
     let entries = ground.fixture.sysroot().join("boot/loader/entries");
     assert!(entries.join("ostree-2.conf").exists());
     assert!(!entries.join("ostree-2+2.conf").exists());
+}
+
+#[test]
+fn grub_counts_while_a_trial_lasts_and_is_believed_when_it_gives_up() {
+    let mut ground = Ground::new();
+    let config = ["config", "set", "sysroot.bootloader", "none"];
+    ground
+        .fixture
+        .ostree(&[&["--repo=sysroot/ostree/repo"][..], &config].concat());
+    let grub = ground.fixture.sysroot().join("boot/grub");
+    fs::create_dir(&grub).unwrap();
+    fs::write(grub.join("grub.cfg"), "").unwrap();
+    let env = || GrubEnv::parse(&fs::read(grub.join("grubenv")).unwrap()).unwrap();
+    ground.upgrade(IfBad::Refuse).unwrap();
+    assert_eq!(env().to_string(), "boot_success=0\nboot_counter=2\n");
+    let mut counted = env();
+    counted.set("boot_counter", "-1").unwrap();
+    fs::write(grub.join("grubenv"), counted.to_bytes().unwrap()).unwrap();
+    let step = trials::started(&mut ground.boot(1)).unwrap();
+    assert!(matches!(step, Step::RolledBack { .. }), "{step:?}");
+    assert_eq!(ground.versions(), ["1", "2"]);
+    assert_eq!(env().to_string(), "boot_success=1\n");
+    ground.upgrade(IfBad::Retry).unwrap();
+    let mut lock = ground.boot(0);
+    trials::started(&mut lock).unwrap();
+    trials::judge(&mut lock, Verdict::Healthy).unwrap();
+    assert_eq!(env().to_string(), "boot_success=1\n");
 }
 
 #[test]

@@ -16,6 +16,7 @@
 //! | [`pack`] | the index of a commit's packs |
 //! | [`keyfile`], [`refname`], [`origin`] | configuration, names of refs and remotes, where a deployment comes from |
 //! | [`archive`] | tar and cpio as streams of entries, and tar written |
+//! | `grub_env`, `uboot_env` | what boot loaders keep between boots |
 //! | [`kargs`], [`bls`], [`bootlink`] | kernel arguments, boot entries, links to deployments |
 
 pub mod archive;
@@ -30,6 +31,7 @@ mod dirtree;
 mod dirtree_ref;
 mod error;
 mod file_header;
+mod grub_env;
 pub mod kargs;
 pub mod keyfile;
 mod metadata;
@@ -42,6 +44,7 @@ pub mod refname;
 mod signatures;
 mod sizes;
 mod summary;
+mod uboot_env;
 pub mod variant;
 mod varint;
 mod xattrs;
@@ -58,6 +61,7 @@ pub use dirtree::{DirEntry, DirTree, check_name};
 pub use dirtree_ref::{DirEntries, DirEntryRef, DirTreeRef, Entries, FileEntries, FileEntryRef};
 pub use error::ObjectError;
 pub use file_header::{FileHeader, HEADER_PREFIX_LEN, MAX_HEADER_SIZE, ReadHeaderError};
+pub use grub_env::{GrubEnv, GrubEnvError};
 pub use kargs::{Karg, KernelArgs};
 pub use keyfile::KeyFile;
 pub use metadata::Metadata;
@@ -69,6 +73,7 @@ pub use refname::{CollectionId, NameError, RefName, Refspec, RemoteName, Revisio
 pub use signatures::{MAX_SIGNATURE_SIZE, MAX_SIGNATURES, SignatureKind};
 pub use sizes::{SIZES_KEY, SizeEntry, parse_sizes, sizes_to_value};
 pub use summary::{Summary, SummaryRef, collection_map_to_value, refs_to_value};
+pub use uboot_env::{UbootEnv, UbootEnvError};
 pub use variant::{Annotate, Type, Value, VariantError};
 pub use varint::{read_varint, write_varint};
 pub use xattrs::{MAX_XATTR_NAME, MAX_XATTR_VALUE, Xattrs};
