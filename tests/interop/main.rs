@@ -19,6 +19,7 @@ mod etc;
 mod finders;
 mod host;
 mod metadata;
+mod package_files;
 mod payload_links;
 mod pull;
 mod report;

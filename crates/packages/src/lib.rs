@@ -7,6 +7,7 @@
 //! | [`tree`] | files of a commit or a directory, found by path |
 //! | [`database`] | what a tree says is installed |
 //! | [`changes`], [`changelogs`] | what changes between two trees, and what changelogs say of it |
+//! | [`file`] | packages as files: what they say of themselves, and whether they are whole |
 //! | [`deb`] | Debian's formats |
 //! | [`mod@rpm`] | rpm's formats |
 //! | [`pkglist`], [`advisories`] | packages and advisories in the metadata of a commit |
@@ -19,6 +20,7 @@ pub mod changes;
 pub mod database;
 pub mod deb;
 mod error;
+pub mod file;
 pub mod package;
 pub mod pkglist;
 pub mod rpm;

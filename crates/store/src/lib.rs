@@ -25,6 +25,7 @@
 //! | [`pack`] | the objects of commits in a few large files, for clients that know of them |
 //! | [`amount`] | amounts of bytes as a person writes them |
 //! | [`bindings`] | the refs that a commit says it is for |
+//! | [`unpack`] | streams in the usual compressions |
 //! | [`progress`] | what long work says of itself |
 
 pub mod amount;
@@ -65,6 +66,7 @@ pub mod sign;
 pub mod summary;
 pub mod transaction;
 pub mod tree;
+pub mod unpack;
 
 pub use collections::CollectionRef;
 pub use config::RepoConfig;

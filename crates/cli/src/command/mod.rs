@@ -5,6 +5,7 @@ mod db;
 mod etc;
 mod health;
 mod host;
+mod package;
 mod program;
 mod signing;
 mod store;
@@ -35,6 +36,7 @@ static OSTLER: Group = Group {
             heading: "Publishing",
             nodes: &[
                 Node::Group(&store::pack::GROUP),
+                Node::Group(&package::GROUP),
                 verb::<store::serve::Serve>(),
             ],
         },

@@ -3,6 +3,7 @@
 pub(crate) mod changes;
 pub(crate) mod commit;
 pub(crate) mod date;
+pub(crate) mod package_file;
 pub(crate) mod packages;
 pub(crate) mod pull;
 pub(crate) mod signatures;

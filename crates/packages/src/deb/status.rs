@@ -1,5 +1,6 @@
 //! dpkg's `status`: paragraphs of `Field: value`, a package each.
 
+use super::paragraph::{Paragraph, paragraphs};
 use crate::error::PackagesError;
 use crate::package::Package;
 
@@ -29,110 +30,41 @@ pub fn parse_status(bytes: &[u8]) -> Result<Vec<InstalledDeb>, PackagesError> {
         });
     }
     let mut packages = Vec::new();
-    let mut paragraph = Paragraph::default();
-    let mut number = 0;
-    for line in bytes.split(|byte| *byte == b'\n') {
-        number += 1;
-        if line.iter().all(u8::is_ascii_whitespace) {
-            packages.extend(std::mem::take(&mut paragraph).end(number)?);
-        } else {
-            paragraph.line(line, number)?;
-        }
+    for paragraph in paragraphs(bytes) {
+        packages.extend(installed(&paragraph?)?);
     }
-    packages.extend(paragraph.end(number)?);
     Ok(packages)
 }
 
-/// The fields of interest of one package.
-#[derive(Default)]
-struct Paragraph<'a> {
-    any: bool,
-    name: Option<&'a [u8]>,
-    version: Option<&'a [u8]>,
-    architecture: Option<&'a [u8]>,
-    status: Option<&'a [u8]>,
-    source: Option<&'a [u8]>,
-}
-
-impl<'a> Paragraph<'a> {
-    fn line(&mut self, line: &'a [u8], number: usize) -> Result<(), PackagesError> {
-        if matches!(line[0], b' ' | b'\t') {
-            // The field before goes on.
-            return match self.any {
-                true => Ok(()),
-                false => Err(PackagesError::at_line(
-                    number,
-                    "a continued line without a field",
-                )),
-            };
-        }
-        self.any = true;
-        let colon = line.iter().position(|byte| *byte == b':');
-        let colon = colon.filter(|colon| *colon > 0);
-        let (field, value) = line.split_at(
-            colon.ok_or_else(|| PackagesError::at_line(number, "no field before a colon"))?,
-        );
-        let slot = match field.to_ascii_lowercase().as_slice() {
-            b"package" => &mut self.name,
-            b"version" => &mut self.version,
-            b"architecture" => &mut self.architecture,
-            b"status" => &mut self.status,
-            b"source" => &mut self.source,
-            _ => return Ok(()),
-        };
-        if slot.replace(value[1..].trim_ascii()).is_some() {
-            return Err(PackagesError::at_line(
-                number,
-                "a field that is there already",
-            ));
-        }
-        Ok(())
+/// The package, if it is installed.
+fn installed(fields: &Paragraph<'_>) -> Result<Option<InstalledDeb>, PackagesError> {
+    // Trees that are put together without dpkg have no status.
+    let state = fields.get("Status");
+    let state = state.map(|status| status.rsplit(|byte| *byte == b' ').next());
+    if state.is_some_and(|state| state != Some(b"installed")) {
+        return Ok(None);
     }
-
-    /// The package, if it is installed.
-    fn end(self, line: usize) -> Result<Option<InstalledDeb>, PackagesError> {
-        if !self.any {
-            return Ok(None);
-        }
-        // Trees that are put together without dpkg have no status.
-        let state = self
-            .status
-            .map(|status| status.rsplit(|b| *b == b' ').next());
-        if state.is_some_and(|state| state != Some(b"installed")) {
-            return Ok(None);
-        }
-        let text = |value: Option<&[u8]>, problem| {
-            let value = value.filter(|value| !value.is_empty());
-            let value = value.and_then(|value| std::str::from_utf8(value).ok());
-            value
-                .ok_or_else(|| PackagesError::at_line(line, problem))
-                .map(str::to_owned)
-        };
-        let version = text(self.version, "an installed package without a version")?;
-        let built_from = self.source.map(|source| source_version(source, line));
-        let source_version = built_from.transpose()?.flatten();
-        Ok(Some(InstalledDeb {
-            source_version: source_version.unwrap_or_else(|| version.clone()),
-            package: Package {
-                name: text(self.name, "a package without a name")?,
-                version,
-                architecture: match self.architecture {
-                    None => String::new(),
-                    some => text(some, "an architecture that is no text")?,
-                },
-            },
-        }))
-    }
+    let required = |name, problem| {
+        let text = fields.text(name)?.filter(|text| !text.is_empty());
+        let text = text.map(str::to_owned);
+        text.ok_or_else(|| PackagesError::at_line(fields.line(), problem))
+    };
+    let version = required("Version", "an installed package without a version")?;
+    let built_from = fields.text("Source")?.and_then(source_version);
+    Ok(Some(InstalledDeb {
+        source_version: built_from.map_or_else(|| version.clone(), str::to_owned),
+        package: Package {
+            name: required("Package", "a package without a name")?,
+            version,
+            architecture: fields.text("Architecture")?.unwrap_or_default().to_owned(),
+        },
+    }))
 }
 
 /// Reads `NAME (VERSION)`; `None` if there is no version, because it is the package's.
-fn source_version(source: &[u8], line: usize) -> Result<Option<String>, PackagesError> {
-    let source = std::str::from_utf8(source);
-    let source = source.map_err(|_| PackagesError::at_line(line, "a source that is no text"))?;
-    let version = source
-        .split_once('(')
-        .map(|(_, version)| version.trim_end_matches(')'));
-    Ok(version.map(|version| version.trim().to_owned()))
+fn source_version(source: &str) -> Option<&str> {
+    let (_, version) = source.split_once('(')?;
+    Some(version.trim_end_matches(')').trim())
 }
 
 #[cfg(test)]
@@ -178,7 +110,7 @@ mod tests {
             (b"Package: a\npackage: b\n", "already"),
             (b"Version: 1\n", "without a name"),
             (b"Package: a\n", "without a version"),
-            (b"Package: \xff\nVersion: 1\n", "without a name"),
+            (b"Package: \xff\nVersion: 1\n", "no text"),
         ] {
             let error = parse_status(text).unwrap_err().to_string();
             assert!(error.contains(word), "{error}: {word}");

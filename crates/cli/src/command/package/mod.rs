@@ -1,0 +1,18 @@
+//! Verbs of packages as files. One file a verb.
+
+mod check;
+mod show;
+
+use crate::grammar::{Group, Section, verb};
+
+/// `package` and its verbs.
+pub(crate) static GROUP: Group = Group {
+    name: "package",
+    about: "Look into packages as files, of Debian and of rpm",
+    operands: "VERB",
+    sections: &[Section {
+        heading: "Packages as files",
+        nodes: &[verb::<show::Show>(), verb::<check::Check>()],
+    }],
+    without_verb: None,
+};
