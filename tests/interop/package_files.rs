@@ -154,6 +154,26 @@ fn hundreds_of_debian_packages_are_told_as_dpkg_tells_them() {
             .chain(debs.iter().map(|deb| deb.clone().into_os_string())),
     );
     assert_eq!(checked.matches(": whole, ").count(), debs.len());
+    assert_imported(&scratch, &debs);
+}
+
+/// Each package becomes a commit that the real `ostree` finds whole, and the same one the second time.
+fn assert_imported(scratch: &Scratch, packages: &[PathBuf]) {
+    let repo = Program::ostler().init_quick(&scratch.join("imported"), "bare-user");
+    let import = || {
+        let mut arguments = vec!["--json".into()];
+        arguments.extend(packages.iter().map(|path| path.clone().into_os_string()));
+        repo.run("package import", arguments)
+    };
+    let first = import();
+    assert_eq!(import(), first);
+    let first: Vec<Value> = serde_json::from_str(&first).unwrap();
+    assert_eq!(first.len(), packages.len());
+    let real = repo.with(&Program::ostree());
+    real.fsck();
+    for found in first {
+        assert_eq!(real.rev_parse(text(&found, "ref")), text(&found, "commit"));
+    }
 }
 
 /// Makes an rpm with the files of a Debian package, compressed in one of the ways.
@@ -241,6 +261,7 @@ fn a_hundred_rpms_are_told_as_rpm_tells_them_and_are_whole() {
             .chain(rpms.iter().map(|rpm| rpm.clone().into_os_string())),
     );
     assert_eq!(checked.matches(": whole, ").count(), rpms.len());
+    assert_imported(&scratch, &rpms);
 }
 
 #[test]

@@ -149,7 +149,7 @@ pub struct Checked {
 }
 
 /// Tells the worlds apart by the first bytes; returns all bytes again.
-fn begin<R: Read>(mut from: R) -> Result<(World, impl Read), PackageFileError> {
+pub(crate) fn begin<R: Read>(mut from: R) -> Result<(World, impl Read), PackageFileError> {
     let mut start = Vec::new();
     (&mut from).take(8).read_to_end(&mut start)?;
     let world = match &start[..] {

@@ -8,6 +8,7 @@
 //! | [`database`] | what a tree says is installed |
 //! | [`changes`], [`changelogs`] | what changes between two trees, and what changelogs say of it |
 //! | [`file`] | packages as files: what they say of themselves, and whether they are whole |
+//! | [`mod@import`] | a package as a commit |
 //! | [`deb`] | Debian's formats |
 //! | [`mod@rpm`] | rpm's formats |
 //! | [`pkglist`], [`advisories`] | packages and advisories in the metadata of a commit |
@@ -21,6 +22,7 @@ pub mod database;
 pub mod deb;
 mod error;
 pub mod file;
+pub mod import;
 pub mod package;
 pub mod pkglist;
 pub mod rpm;

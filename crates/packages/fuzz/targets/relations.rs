@@ -2,6 +2,7 @@
 
 use libfuzzer_sys::fuzz_target;
 use ostler_packages::deb::{paragraph, relation};
+use ostler_packages::rpm::capabilities;
 use ostler_packages::rpm::relation::parse_rich;
 
 fuzz_target!(|data: &[u8]| {
@@ -10,6 +11,7 @@ fuzz_target!(|data: &[u8]| {
     }
     if let Ok(text) = std::str::from_utf8(data) {
         let _ = parse_rich(text);
+        let _ = capabilities::parse(text);
         if let Ok(groups) = relation::parse(text) {
             let shown = |group: &Vec<relation::Target<'_>>| group.iter().map(ToString::to_string).collect::<Vec<_>>().join("|");
             let again = groups.iter().map(shown).collect::<Vec<_>>().join(",");

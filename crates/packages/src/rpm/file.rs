@@ -203,6 +203,12 @@ impl Headers {
         Header::parse(&self.main)
     }
 
+    /// The header as a database keeps it.
+    #[must_use]
+    pub fn main_bytes(&self) -> &[u8] {
+        &self.main
+    }
+
     fn signatures(&self) -> Result<Header<'_>, PackagesError> {
         Header::parse(&self.signatures)
     }

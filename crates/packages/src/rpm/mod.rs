@@ -1,5 +1,6 @@
 //! rpm's world: headers and their fields, packages as files.
 
+pub mod capabilities;
 pub mod file;
 pub mod files;
 pub mod header;

@@ -12,6 +12,8 @@ pub const EPOCH: u32 = 1003;
 pub const SUMMARY: u32 = 1004;
 /// What it is, in words.
 pub const DESCRIPTION: u32 = 1005;
+/// When it was built, in seconds.
+pub const BUILD_TIME: u32 = 1006;
 /// Bytes that its files take.
 pub const SIZE: u32 = 1009;
 /// As [`SIZE`], where that is beyond 32 bits.

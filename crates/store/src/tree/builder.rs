@@ -7,7 +7,7 @@ use ostler_format::{CommitId, DirMetaId, DirTreeId, SizeEntry};
 use super::error::TreeError;
 use super::from_commit::{Graft, root_of};
 use super::from_dir::{self, Consumed, Scan, Target};
-use super::from_tar::{self, ArchiveOptions, ArchiveSource, Import};
+use super::from_tar::{self, ArchiveOptions, ArchiveSource, Entries, Import};
 use super::hardlinks::HardlinkMap;
 use super::index::IndexUse;
 use super::modifier::{Modifier, XattrChanges};
@@ -178,7 +178,23 @@ impl<'t> TreeBuilder<'t> {
     /// # Errors
     /// [`TreeError`]; objects that were written stay in the transaction.
     pub fn overlay_archive(&mut self, from: &ArchiveSource) -> Result<(), TreeError> {
-        let import = Import::new(from_tar::Onto {
+        from_tar::overlay(self.archive_import(), from)
+    }
+
+    /// Overlays entries that somebody makes; `name` is what they are called in errors.
+    ///
+    /// # Errors
+    /// [`TreeError`]; objects that were written stay in the transaction.
+    pub fn overlay_entries(
+        &mut self,
+        name: &Path,
+        entries: &mut dyn Entries,
+    ) -> Result<(), TreeError> {
+        from_tar::overlay_entries(self.archive_import(), name, entries)
+    }
+
+    fn archive_import(&mut self) -> Import<'_> {
+        Import::new(from_tar::Onto {
             transaction: self.transaction,
             sink: self.sink,
             tree: &mut self.tree,
@@ -186,8 +202,7 @@ impl<'t> TreeBuilder<'t> {
             xattrs: &self.xattrs,
             sizes: self.sizes.as_ref(),
             options: &self.options.archives,
-        });
-        from_tar::overlay(import, from)
+        })
     }
 
     /// The tree as it is, for changes by hand.

@@ -31,7 +31,9 @@ mod write;
 pub use builder::{BuiltTree, Hardlinks, Sources, TreeBuilder, TreeOptions};
 pub use error::TreeError;
 pub use from_dir::Consumed;
-pub use from_tar::{ArchiveOptions, ArchiveSource, ArchiveTreeError, PathFilter, PathFilterError};
+pub use from_tar::{
+    ArchiveOptions, ArchiveSource, ArchiveTreeError, Entries, PathFilter, PathFilterError,
+};
 pub use index::IndexUse;
 pub use modifier::{Attributes, Modifier};
 pub use mutable::{MutableTree, NodeId};

@@ -33,11 +33,7 @@ impl Verb for Check {
     }];
 
     fn run(self, context: &Context) -> anyhow::Result<Exit> {
-        let mut keyring = Keyring::default();
-        for path in &self.keyring {
-            keyring.extend(trusted::read_keyring(path)?);
-        }
-        let verifier = OpenPgpVerifier::new(keyring);
+        let verifier = OpenPgpVerifier::new(keyring(&self.keyring)?);
         for path in &self.packages {
             let of = || format!("`{}`", path.display());
             let file = ostler_fs::file::open_stream(path)?;
@@ -46,6 +42,15 @@ impl Verb for Check {
         }
         Ok(Exit::Done)
     }
+}
+
+/// Reads keys from files.
+pub(super) fn keyring(paths: &[PathBuf]) -> anyhow::Result<Keyring> {
+    let mut keyring = Keyring::default();
+    for path in paths {
+        keyring.extend(trusted::read_keyring(path)?);
+    }
+    Ok(keyring)
 }
 
 impl Check {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::io::Read;
 
-use ostler_format::archive::{ArchiveEntry, ArchiveReader, EntryKind};
+use ostler_format::archive::{ArchiveEntry, EntryKind};
 use ostler_format::{
     DirMeta, DirMetaId, FileHeader, FileId, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG, Xattrs,
 };
@@ -13,10 +13,10 @@ use super::super::metas::MetaCache;
 use super::super::modifier::{Attributes, Modifier, XattrChanges};
 use super::super::mutable::{MutableTree, NodeId};
 use super::super::sizes::SizeLog;
-use super::ArchiveOptions;
 use super::error::ArchiveTreeError;
 use super::links::Links;
 use super::path::TreePath;
+use super::{ArchiveOptions, Entries};
 use crate::progress::{Event, Phase, Sink};
 use crate::transaction::Transaction;
 
@@ -85,10 +85,10 @@ impl<'i> Import<'i> {
         }
     }
 
-    /// Places everything that the stream has.
+    /// Places all entries.
     pub(super) fn run(
         &mut self,
-        stream: Box<dyn Read>,
+        entries: &mut dyn Entries,
         in_archive: InArchive<'_>,
     ) -> Result<(), TreeError> {
         let phase = Phase::Commit;
@@ -97,10 +97,9 @@ impl<'i> Import<'i> {
             objects: None,
             bytes: None,
         });
-        let mut reader = ArchiveReader::new(stream).map_err(|e| in_archive(e.into()))?;
-        while let Some(entry) = reader.next_entry().map_err(|e| in_archive(e.into()))? {
+        while let Some(entry) = entries.next_entry().map_err(|e| in_archive(e.into()))? {
             let bytes = entry.size;
-            self.entry(entry, &mut reader, in_archive)?;
+            self.entry(entry, entries, in_archive)?;
             self.sink.event(Event::Advance {
                 phase,
                 objects: 1,
@@ -120,7 +119,7 @@ impl<'i> Import<'i> {
     fn entry(
         &mut self,
         entry: ArchiveEntry,
-        content: &mut dyn Read,
+        content: &mut dyn Entries,
         in_archive: InArchive<'_>,
     ) -> Result<(), TreeError> {
         let filter = self.options.filter.as_ref();

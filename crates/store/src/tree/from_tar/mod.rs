@@ -16,9 +16,30 @@ pub use error::ArchiveTreeError;
 pub(super) use import::{Import, Onto};
 pub use path::{PathFilter, PathFilterError};
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use ostler_format::archive::{ArchiveEntry, ArchiveError, ArchiveReader};
+
 use super::error::TreeError;
+
+/// Files one after the other: an archive, or what somebody has made of one.
+///
+/// [`Read`] gives the content of the entry that was returned last. Whatever paths and links the entries have, those that lead out of the tree are
+/// refused where they are placed.
+pub trait Entries: Read {
+    /// Goes to the next entry; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ArchiveError`], with which nothing is committed.
+    fn next_entry(&mut self) -> Result<Option<ArchiveEntry>, ArchiveError>;
+}
+
+impl<R: Read> Entries for ArchiveReader<R> {
+    fn next_entry(&mut self) -> Result<Option<ArchiveEntry>, ArchiveError> {
+        Self::next_entry(self)
+    }
+}
 
 /// Where an archive comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,10 +75,24 @@ pub(super) fn overlay(mut import: Import<'_>, from: &ArchiveSource) -> Result<()
         source,
     };
     let stream = source::open(from).map_err(in_archive)?;
-    import.run(stream, &in_archive)?;
+    let mut entries = ArchiveReader::new(stream).map_err(|e| in_archive(e.into()))?;
+    import.run(&mut entries, &in_archive)?;
     if *from == ArchiveSource::Stdin {
         // Whoever writes to us is not to find the pipe closed.
         source::drain_stdin().map_err(in_archive)?;
     }
     Ok(())
+}
+
+/// Overlays entries; `name` is what they are called in errors.
+pub(super) fn overlay_entries(
+    mut import: Import<'_>,
+    name: &Path,
+    entries: &mut dyn Entries,
+) -> Result<(), TreeError> {
+    let in_archive = |source: ArchiveTreeError| TreeError::Archive {
+        archive: name.to_owned(),
+        source,
+    };
+    import.run(entries, &in_archive)
 }
