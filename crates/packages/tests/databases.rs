@@ -357,7 +357,7 @@ fn what_the_metadata_list_counts_where_the_tree_is_not_here() {
         };
         if listed {
             let value = Value::Array(list.ty(), vec![list.clone()]);
-            request.metadata.push(pkglist::PKGLIST_KEY, value);
+            request.metadata.push(pkglist::RPM_KEY, value);
         }
         let id = commit(&ground.repo, request, &Silent).unwrap().id;
         let elsewhere = Ground::new(RepoMode::Archive);

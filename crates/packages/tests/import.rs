@@ -301,7 +301,8 @@ fn tar(entries: &[(&str, u8, &str)]) -> Vec<u8> {
 fn paths_and_links_that_lead_elsewhere_are_refused() {
     let dir = scratch();
     let repo = repo(dir.path(), RepoMode::Archive);
-    let cases: [(&[(&str, u8, &str)], &str); 6] = [
+    type Entry<'a> = (&'a str, u8, &'a str);
+    let cases: [(&[Entry<'_>], &str); 6] = [
         (&[("../x", b'0', "")], "upwards"),
         (&[("usr/../../x", b'0', "")], "upwards"),
         (&[("usr/x", b'1', "../../etc/passwd")], "upwards"),

@@ -61,6 +61,52 @@ fn a_preview_tells_what_changes_by_package_and_fetches_no_more_than_the_database
 }
 
 #[test]
+fn what_a_commit_lists_is_told_before_anything_is_fetched() {
+    let host = behind();
+    let commit = |tree: &str, options: &[&str]| {
+        let tree = host.scratch.join(tree);
+        host.remote.commit(
+            "os/stable",
+            &tree,
+            &[&["--list-packages"], options].concat(),
+        )
+    };
+    let newest = commit("tree-3", &["--add-metadata-string=version=3"]);
+    let check = host.host(&["upgrade", "--check"]);
+    assert!(
+        check.contains("Diff: 1 upgraded, 1 downgraded, 1 removed, 1 added"),
+        "{check}"
+    );
+    let repo = Program::ostler().repo(&host.sysroot.join("ostree/repo"));
+    let told = repo.run("diff", ["--summary", "--available", "o:os/stable"]);
+    assert!(told.contains("  * bash 5.1-2 -> 5.10-1\n"), "{told}");
+    // The real program prints it, so that it is well-formed.
+    let real = host.remote.with(&Program::ostree());
+    let list = real.run(
+        "show",
+        ["--print-metadata-key=ostler.dpkg.pkglist", &newest],
+    );
+    assert_eq!(
+        list,
+        "[('bash', '5.10-1', 'amd64'), ('new', '1:3', 'amd64'), ('older', '1', 'amd64')]"
+    );
+    // A commit that is laid over has its own list; a tree without packages has none to list.
+    let over = host.remote.run(
+        "commit",
+        ["-b", "os/over", "--list-packages", "--tree=ref=os/stable"],
+    );
+    let again = real.run("show", ["--print-metadata-key=ostler.dpkg.pkglist", &over]);
+    assert_eq!(again, list);
+    let empty = host.scratch.join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    let tree = format!("--tree=dir={}", empty.display());
+    let told = host
+        .remote
+        .fail("commit", ["-b", "os/empty", "--list-packages", &tree]);
+    assert!(told.contains("no package database"), "{told}");
+}
+
+#[test]
 fn deployments_are_named_by_their_numbers_and_differences_have_rpm_ostrees_forms() {
     let host = behind();
     host.host(&["upgrade"]);

@@ -136,3 +136,22 @@ fn a_program_that_drives_updates_is_told_of_and_asked_before_an_upgrade() {
         "AutomaticUpdatesDriver: Zincati (zincati.service)\n\"zincati.service\"\n1\n0\n0\n1\n";
     assert_eq!(said, expected);
 }
+
+#[test]
+fn what_a_pending_deployment_changes_by_package_is_told_by_status() {
+    let steps = r#"
+        package() { printf "Package: $1\nVersion: $2\nStatus: install ok installed\n\n"; }
+        mkdir -p tree/usr/lib/sysimage/dpkg
+        { package bash 5; package dash 1; } > tree/usr/lib/sysimage/dpkg/status
+        $OSTLER commit --repo=repo -b os --tree=dir=tree
+        ostler upgrade
+        ostler status | grep -c Diff >&3 || true
+        ostler status -v | grep Diff >&3
+        ostler db list 0 >&3"#;
+    let Some(said) = booted(&Program::ostree(), steps) else {
+        return;
+    };
+    let lines: Vec<&str> = said.lines().map(str::trim).collect();
+    assert_eq!(lines[..2], ["0", "Diff: 2 added"], "{said}");
+    assert_eq!(lines[3..], ["bash_5", "dash_1"], "{said}");
+}

@@ -29,7 +29,7 @@ pub struct Installed {
 }
 
 impl Installed {
-    fn new(database: World, mut packages: Vec<Package>) -> Self {
+    pub(crate) fn new(database: World, mut packages: Vec<Package>) -> Self {
         packages.sort();
         packages.dedup();
         Self { database, packages }
@@ -125,11 +125,11 @@ pub fn installed_in_commit(repo: &Repo, id: CommitId) -> Result<Option<Installed
         }
         found => return found,
     };
-    let Some(list) = commit.metadata.get(pkglist::PKGLIST_KEY) else {
-        return without_list;
-    };
-    let packages = pkglist::parse(list).map_err(DatabaseError::List)?;
-    Ok(Some(Installed::new(World::Rpm, packages)))
+    let listed = pkglist::read(&commit.metadata).map_err(DatabaseError::List)?;
+    match listed {
+        None => without_list,
+        listed => Ok(listed),
+    }
 }
 
 /// Lists the advisories in a commit's metadata; `None` if there is no list.

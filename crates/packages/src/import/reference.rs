@@ -20,7 +20,7 @@ pub fn reference(world: World, package: &Package) -> Option<RefName> {
         version,
     } = package;
     let (name, version, architecture) = (escaped(name), escaped(version), escaped(architecture));
-    RefName::new(&format!("{prefix}/{name}/{version}.{architecture}")).ok()
+    RefName::new(format!("{prefix}/{name}/{version}.{architecture}")).ok()
 }
 
 fn escaped(text: &str) -> String {

@@ -15,7 +15,7 @@ use ostler_store::tree::{
 };
 use ostler_store::{RefKey, Repo, TransactionOptions};
 
-use super::commit_message;
+use super::{commit_message, commit_packages};
 use crate::command::signing::SigningOptions;
 use crate::command::values::parse_boolean;
 use crate::context::Context;
@@ -158,6 +158,10 @@ pub(crate) struct Commit {
     /// Bind the commit to no ref
     #[arg(long, help_heading = "Metadata")]
     pub(crate) no_bindings: bool,
+    /// List the installed packages in the metadata, so that hosts can tell what an upgrade changes before they fetch it;
+    /// of the directories and commits that make the tree, the last one with a package database counts
+    #[arg(long, help_heading = "Metadata")]
+    pub(crate) list_packages: bool,
     /// Mark the commit as bootable and record its kernel's version
     #[arg(long, help_heading = "Metadata")]
     pub(crate) bootable: bool,
@@ -239,6 +243,7 @@ impl Commit {
         let base = base.transpose()?;
         let sources = self.sources(repo)?;
         let labels = self.labels(repo, base, &sources)?;
+        let metadata = self.metadata(repo, base, &sources)?;
         Ok(CommitRequest {
             branch,
             parent: self.parent()?,
@@ -248,7 +253,7 @@ impl Commit {
             base,
             sources,
             tree: self.tree_options(labels)?,
-            metadata: self.metadata()?,
+            metadata,
             keep_metadata: self.keep_metadata.clone(),
             detached_metadata: strings(&self.add_detached_metadata_string)?,
             signers: self.signing.signers()?,
@@ -393,13 +398,22 @@ impl Commit {
         })
     }
 
-    fn metadata(&self) -> anyhow::Result<Metadata> {
+    fn metadata(
+        &self,
+        repo: &Repo,
+        base: Option<CommitId>,
+        sources: &[Source],
+    ) -> anyhow::Result<Metadata> {
         let mut metadata = strings(&self.add_metadata_string)?;
         for text in &self.add_metadata {
             let (key, value) = split_pair(text)?;
             let value =
                 Value::parse_text(None, value).with_context(|| format!("Parsing {text}"))?;
             metadata.push(key, value);
+        }
+        if self.list_packages {
+            let (key, list) = commit_packages::list(repo, base, sources)?;
+            metadata.push(key, list);
         }
         Ok(metadata)
     }

@@ -5,6 +5,7 @@ pub(crate) mod checkout;
 pub(crate) mod checksum;
 pub(crate) mod commit;
 mod commit_message;
+mod commit_packages;
 pub(crate) mod config;
 pub(crate) mod create_usb;
 pub(crate) mod diff;
