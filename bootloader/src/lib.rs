@@ -5,7 +5,7 @@
 //!
 //! | backend | what it writes | when it takes effect |
 //! |---|---|---|
-//! | [`BlsOnly`] | nothing: the boot loader reads the entries | with the swap |
+//! | [`BlsOnly`] | nothing: the boot loader reads the entries | with the swap; on FAT with that of [`systemd_boot`] |
 //! | [`Syslinux`] | `loader.B/syslinux.cfg`, what others wrote there kept | with the swap |
 //! | [`Uboot`] | `loader.B/uEnv.txt` | with the swap |
 //! | [`Grub2`] | `loader.B/grub-menu.cfg` for a `grub.cfg` that stays ([`StandingConfig`]) | with the swap |
@@ -23,6 +23,7 @@ pub mod counting;
 pub mod first_root;
 mod grub2;
 mod syslinux;
+pub mod systemd_boot;
 pub mod tree_files;
 pub mod trial;
 mod uboot;

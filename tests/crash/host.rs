@@ -15,6 +15,9 @@ use crate::case::{Case, Seen, copy, leftovers};
 use crate::order::{Disk, watch};
 use crate::ostler;
 
+/// Within `/boot`: what says which order is active where there are no links.
+const FLAT: &str = "loader/loader.conf";
+
 /// A sysroot in `template`, with `first` deployed and edited in, made by the real `ostree`.
 pub(crate) struct Host {
     scratch: Scratch,
@@ -64,6 +67,17 @@ impl Host {
         )
     }
 
+    /// As [`Host::new`], with a `/boot` that has no links, as FAT has none.
+    pub(crate) fn flat() -> Self {
+        let host = Self::new();
+        let boot = host.sysroot().join("boot");
+        fs::remove_file(boot.join("loader")).unwrap();
+        fs::remove_dir_all(boot.join("loader.0")).unwrap();
+        fs::create_dir(boot.join("loader")).unwrap();
+        fs::write(boot.join(FLAT), "default ostree-b0-*\ntimeout 1\n").unwrap();
+        host
+    }
+
     /// Commits a version to the repository that the sysroot pulls from.
     pub(crate) fn publish(&self, os: Os<'_>) -> String {
         let tree = self.scratch.join(format!("tree-{}", os.version));
@@ -76,9 +90,15 @@ impl Host {
     }
 
     /// Deploys what is published, and edits its `/etc`.
-    fn deploy_and_edit(&self) {
+    pub(crate) fn deploy_and_edit(&self) {
         self.pull();
-        self.admin(&["deploy", "--os=testos", "--karg=quiet", "origin:os/stable"]);
+        if self.sysroot().join("boot").join(FLAT).exists() {
+            // The real one refuses it.
+            let deployed = ostler_on(&self.template(), DEPLOY).output().unwrap();
+            assert!(deployed.status.success(), "{deployed:?}");
+        } else {
+            self.admin(&["deploy", "--os=testos", "--karg=quiet", "origin:os/stable"]);
+        }
         let etc = boot_order::read(&self.sysroot())[0].root.join("etc");
         fs::write(etc.join("edited"), "by hand").unwrap();
         fs::write(etc.join("own"), "by hand").unwrap();
@@ -212,7 +232,11 @@ pub(crate) fn assert_clean(work: &Path, order: &[Slot]) {
             .iter()
             .filter(|name| name.starts_with("loader"))
             .count(),
-        2,
+        if sysroot.join("boot").join(FLAT).exists() {
+            1
+        } else {
+            2
+        },
         "{:?}",
         names("boot")
     );
@@ -288,9 +312,14 @@ impl Change<'_> {
         let text = fs::read_to_string(&config).unwrap();
         fs::write(&config, text.replace("fsync=false\n", "")).unwrap();
         let [boot, ostree] = ["boot", "ostree"].map(|name| sysroot.join(name));
-        let active_links = fs::read_link(boot.join("loader"))
-            .ok()
-            .map(|loader| ostree.join(loader.to_str().unwrap().replace("loader", "boot")));
+        let flat = boot.join(FLAT);
+        let active_links = match fs::read_link(boot.join("loader")) {
+            Ok(loader) => Some(loader.to_str().unwrap().replace("loader", "boot")),
+            Err(_) => fs::read_to_string(&flat)
+                .ok()
+                .map(|text| format!("boot.{}", &text["default ostree-b".len()..][..1])),
+        }
+        .map(|name| ostree.join(name));
         let old: Vec<PathBuf> = boot_order::read(&sysroot)
             .iter()
             .map(|slot| slot.root.clone())
@@ -298,9 +327,10 @@ impl Change<'_> {
         let mut switch = None;
         watch(&ostler_on(&work, self.words), |disk: &Disk, step: &Step| {
             let appears = step.appears().map(Path::to_owned);
-            let switches = appears.is_some()
+            let renamed = appears.is_some()
                 && (appears == Some(boot.join("loader")) || appears == active_links);
-            if switches && step.call == Call::Rename {
+            let written = step.call == Call::Write && step.path == flat;
+            if (renamed && step.call == Call::Rename) || written {
                 let mut unsafe_paths = disk.unsafe_below(&boot);
                 unsafe_paths.extend(disk.unsafe_below(&ostree));
                 // The link that is about to be renamed, and what tells of the lock, which the next boot does not need.
@@ -315,14 +345,14 @@ impl Change<'_> {
                     Vec::<&Path>::new(),
                     "not on disk before the switch of {appears:?}"
                 );
-                switch = appears;
+                switch = if written { Some(flat.clone()) } else { appears };
             } else if let Some(switch) = &switch {
                 let needed = step.path.starts_with(boot.join("ostree"))
                     || step.path.starts_with(ostree.join("repo/objects"))
                     || old.iter().any(|root| step.path.starts_with(root));
                 let removes = step.call == Call::Remove && needed;
                 assert!(
-                    !removes || disk.has_safe_name(switch),
+                    !removes || (disk.has_safe_name(switch) && disk.has_safe_data(switch)),
                     "the old order may still be booted: {step:?}"
                 );
             }
@@ -331,7 +361,7 @@ impl Change<'_> {
     }
 }
 
-const DEPLOY: &[&str] = &[
+pub(crate) const DEPLOY: &[&str] = &[
     "admin",
     "deploy",
     "--os=testos",

@@ -13,6 +13,7 @@
 
 mod booted;
 mod case;
+mod flat;
 mod host;
 mod order;
 mod resume;

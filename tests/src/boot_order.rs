@@ -28,15 +28,26 @@ impl Slot {
 /// # Panics
 /// If an entry leads nowhere.
 pub fn read(sysroot: &Path) -> Vec<Slot> {
-    let Ok(entries) = fs::read_dir(sysroot.join("boot/loader/entries")) else {
+    let loader = sysroot.join("boot/loader");
+    let Ok(entries) = fs::read_dir(loader.join("entries")) else {
         return Vec::new();
     };
+    // systemd-boot's, if it is there: which names may be the default.
+    let config = fs::read_to_string(loader.join("loader.conf")).unwrap_or_default();
+    let default = config
+        .lines()
+        .find_map(|line| line.strip_prefix("default "))
+        .map_or("", |pattern| pattern.strip_suffix('*').unwrap());
     let mut slots: Vec<(u32, Slot)> = entries
         .map(|entry| entry.unwrap().path())
         // What is not named so is no entry to a boot loader.
         .filter(|path| {
             path.extension()
                 .is_some_and(|extension| extension == "conf")
+        })
+        .filter(|path| {
+            let name = path.file_name().unwrap().to_string_lossy();
+            name.starts_with(default)
         })
         .map(|path| slot(sysroot, &path))
         .collect();

@@ -4,7 +4,6 @@
 
 use std::collections::HashSet;
 
-use ostler_format::bootlink::loader_dir;
 use ostler_format::{Checksum, CommitId, RefName, StaterootName, Turn};
 use ostler_fs::{Dir, FsError, TEMPORARY_PREFIX, Trusted};
 use ostler_store::progress::Silent;
@@ -12,6 +11,7 @@ use ostler_store::prune::{PruneOptions, prune};
 use ostler_store::reachable::Depth;
 use ostler_store::{RefKey, StoreError};
 
+use crate::boot_form::BootForm;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
 use crate::stateroot::open_var;
@@ -118,6 +118,7 @@ pub(crate) fn boot(lock: &SysrootLock) -> Result<(), FsError> {
     let Some(boot) = &lock.boot else {
         return Ok(());
     };
+    let form = BootForm::of(boot)?;
     remove_temporary(boot)?;
     let used: HashSet<String> = lock
         .deployments
@@ -135,7 +136,7 @@ pub(crate) fn boot(lock: &SysrootLock) -> Result<(), FsError> {
             };
             let unused = layout::parse_kernel_dir(name).is_some() && !used.contains(name);
             if unused || layout::is_unfinished_kernel_dir(name) {
-                kernels.remove_all(name)?;
+                form.remove(&kernels, name)?;
             }
         }
     }
@@ -151,7 +152,7 @@ pub(crate) fn boot(lock: &SysrootLock) -> Result<(), FsError> {
                 .str_name()
                 .and_then(|name| name.strip_suffix(".img")?.parse().ok());
             if checksum.is_some_and(|checksum| !overlays.contains(&checksum)) {
-                directory.unlink(entry.name())?;
+                form.remove(&directory, entry.name())?;
             }
         }
     }
@@ -162,7 +163,7 @@ pub(crate) fn boot(lock: &SysrootLock) -> Result<(), FsError> {
 fn boot_versions(lock: &SysrootLock) -> Result<(), FsError> {
     let other = lock.boot_version.other();
     if let Some(boot) = &lock.boot {
-        boot.remove_all(loader_dir(other))?;
+        BootForm::of(boot)?.remove_entries(boot, other)?;
         boot.unlink_optional(layout::LOADER_NEXT)?;
     }
     lock.ostree.unlink_optional(layout::bootlinks(other))?;

@@ -8,6 +8,7 @@ use std::error::Error;
 use ostler_format::{CommitId, Value};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 
+use crate::boot_form::BootForm;
 use crate::history;
 use crate::layout::{self, DeploymentId};
 use crate::lock::SysrootLock;
@@ -167,7 +168,7 @@ pub fn boot_complete(lock: &SysrootLock) -> Result<(), FinalizationError> {
         lock.ostree
             .write_atomic(record, &reason, 0o644, Durability::Synced)?;
     }
-    boot.unlink_optional(stamp)?;
+    remove_stamp(boot)?;
     Err(FinalizationError::Failed {
         reason: text(&reason),
     })
@@ -239,18 +240,28 @@ pub(crate) fn note_failure(
         return Ok(());
     };
     boot.ensure_dir(layout::BOOT_KERNELS, 0o755)?;
-    boot.write_atomic(
-        Trusted(layout::FINALIZE_FAILURE),
-        reason,
-        0o644,
-        Durability::Synced,
-    )
+    let (parent, name) = stamp();
+    BootForm::of(boot)?.replace(&boot.open_dir(parent)?, name, reason)
+}
+
+/// The directory and the name of the stamp.
+fn stamp() -> (&'static str, &'static str) {
+    let path = layout::FINALIZE_FAILURE;
+    path.rsplit_once('/').expect("it is in a directory")
+}
+
+fn remove_stamp(boot: &Dir) -> Result<(), FsError> {
+    let (parent, name) = stamp();
+    match boot.open_dir_optional(parent)? {
+        Some(dir) => BootForm::of(boot)?.remove(&dir, name),
+        None => Ok(()),
+    }
 }
 
 /// Forgets the last failure.
 pub(crate) fn forget_failure(lock: &SysrootLock) -> Result<(), FsError> {
     if let Some(boot) = &lock.boot {
-        boot.unlink_optional(Trusted(layout::FINALIZE_FAILURE))?;
+        remove_stamp(boot)?;
     }
     lock.ostree
         .unlink_optional(Trusted(layout::FINALIZE_RECORD))?;

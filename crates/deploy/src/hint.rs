@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind};
 use ostler_fs::FsError;
 use ostler_store::StoreError;
 
+use crate::boot_form::FlatBootError;
 use crate::cleanup::CleanupError;
 use crate::etc_merge::EtcMergeError;
 use crate::etc_restore::RestoreError;
@@ -17,8 +18,7 @@ use crate::lock::SysrootLockError;
 use crate::materialize::MaterializeError;
 use crate::order::OrderError;
 use crate::plan::PlanError;
-use crate::preflight::{BootSpaceError, DownloadSpaceError, PreflightError, TreeSpaceError};
-use crate::publish::PublishError;
+use crate::preflight::{BootSpaceError, DownloadSpaceError, TreeSpaceError};
 use crate::reset;
 use crate::signatures::SignatureError;
 use crate::staged::StageError;
@@ -176,7 +176,6 @@ fn simple_lock(error: &SysrootLockError) -> Option<String> {
 
 /// Hints that don't depend on what the error holds.
 fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    const FAT: &str = "format /boot with ext4 or another file system that has symbolic links";
     if let Some(KernelError::NotFound) = error.downcast_ref() {
         return Some("a tree has its kernel at /usr/lib/modules/VERSION/vmlinuz");
     }
@@ -213,11 +212,10 @@ fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
     if let Some(StageError::NotBooted) = error.downcast_ref() {
         return Some("deploy without --stage");
     }
-    if let Some(PublishError::FatBoot) = error.downcast_ref() {
-        return Some(FAT);
-    }
-    if let Some(PreflightError::FatBoot) = error.downcast_ref() {
-        return Some(FAT);
+    if let Some(FlatBootError::Unfit { .. }) = error.downcast_ref() {
+        return Some(
+            "use systemd-boot, or format /boot with ext4 or another file system that has symbolic links",
+        );
     }
     error
         .downcast_ref::<CleanupError>()

@@ -17,6 +17,7 @@
 //! /ostree/boot.<B>.<S>/<stateroot>/<bootcsum>/<bootserial>        -> ../../../deploy/<stateroot>/deploy/<commit>.<serial>
 //! /boot/loader               -> loader.<B>
 //! /boot/loader.<B>/entries/ostree-<N>.conf
+//! /boot/loader/{loader.conf,entries/ostree-b<B>-<N>.conf}         in place of both where /boot is FAT
 //! /boot/ostree/<stateroot>-<bootcsum>/                  kernel, initramfs, device trees
 //! /boot/ostree/initramfs-overlays/<checksum>.img
 //! ```
@@ -49,6 +50,8 @@ pub const ROOT_TRANSIENT: &str = "root-transient";
 pub const LOADER: &str = "loader";
 /// Within [`BOOT`]: the next [`LOADER`], before its rename.
 pub const LOADER_NEXT: &str = "loader.tmp";
+/// Within [`BOOT`]: the boot entries of both boot versions, where there are no links.
+pub const FLAT_ENTRIES: &str = "loader/entries";
 /// Within [`BOOT`]: the directory of kernels.
 pub const BOOT_KERNELS: &str = "ostree";
 /// Within [`BOOT`]: the directory of initrds that are added to a deployment's own.

@@ -24,6 +24,7 @@
 
 pub mod apply;
 pub mod base;
+mod boot_form;
 pub mod boot_menu;
 mod boot_settings;
 pub mod cleanup;
@@ -72,6 +73,7 @@ pub mod update_driver;
 pub mod update_policy;
 pub mod upgrade;
 
+pub use boot_form::FlatBootError;
 pub use deployment::Deployment;
 pub use hint::hint;
 pub use host::Host;

@@ -10,7 +10,7 @@ use std::fmt;
 
 pub use version::compare_versions;
 
-use crate::bootlink::StaterootName;
+use crate::bootlink::{StaterootName, Turn};
 use crate::kargs::KernelArgs;
 
 /// The reason why bytes are no boot entry.
@@ -172,6 +172,8 @@ pub struct EntryName {
     pub stateroot: Option<StaterootName>,
     /// Boot counting, in names of the new form only.
     pub tries: Option<Tries>,
+    /// The boot version that the entry is of, in names `ostree-bB-N.conf` only: where the entries of both are in one directory.
+    pub boot_version: Option<Turn>,
 }
 
 /// Boot counting in an entry's name: `+LEFT` or `+LEFT-DONE`.
@@ -190,6 +192,7 @@ impl EntryName {
             number,
             stateroot: Some(stateroot),
             tries: None,
+            boot_version: None,
         }
     }
 
@@ -199,19 +202,28 @@ impl EntryName {
             number,
             stateroot: None,
             tries: None,
+            boot_version: None,
         }
     }
 
     /// Parses a file name; `None` if it is not the name of a deployment's entry.
     pub fn parse(name: &str) -> Option<Self> {
         let stem = name.strip_prefix("ostree-")?.strip_suffix(".conf")?;
+        let (boot_version, stem) = match stem.split_at_checked(3) {
+            Some(("b0-", stem)) => (Some(Turn::Zero), stem),
+            Some(("b1-", stem)) => (Some(Turn::One), stem),
+            _ => (None, stem),
+        };
         let digits = stem.bytes().take_while(u8::is_ascii_digit).count();
         let number = number(&stem[..digits])?;
         let rest = &stem[digits..];
         if rest.is_empty() {
-            return Some(Self::new(number));
+            return Some(Self {
+                boot_version,
+                ..Self::new(number)
+            });
         }
-        if let Some(stateroot) = rest.strip_prefix('-') {
+        if let (None, Some(stateroot)) = (boot_version, rest.strip_prefix('-')) {
             return Some(Self::old(number, StaterootName::new(stateroot).ok()?));
         }
         let counters = rest.strip_prefix('+')?;
@@ -229,13 +241,18 @@ impl EntryName {
             number,
             stateroot: None,
             tries: Some(tries),
+            boot_version,
         })
     }
 }
 
 impl fmt::Display for EntryName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "ostree-{}", self.number)?;
+        f.write_str("ostree-")?;
+        if let Some(boot_version) = self.boot_version {
+            write!(f, "b{boot_version}-")?;
+        }
+        write!(f, "{}", self.number)?;
         if let Some(stateroot) = &self.stateroot {
             write!(f, "-{stateroot}")?;
         } else if let Some(tries) = &self.tries {

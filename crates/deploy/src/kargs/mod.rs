@@ -161,7 +161,8 @@ pub fn set_default_kargs(
 
 /// Adds arguments to every deployment that has none of the same name, in the active boot entries and the staged deployment's description.
 ///
-/// Each entry is replaced in one step; a crash between two of them leaves the rest to a second run.
+/// Each entry is replaced in one step; a crash between two of them leaves the rest to a second run. On a FAT `/boot`, where a file can't be, all
+/// of them become a new boot order.
 ///
 /// # Errors
 /// [`KargsChangeError`].
@@ -173,19 +174,19 @@ pub fn append_if_missing_in_place(
         .iter()
         .map(|argument| Karg::new(argument))
         .collect::<Result<Vec<_>, _>>()?;
-    let deployments = lock.deployments.clone();
-    for mut deployment in deployments {
+    let mut deployments = lock.deployments.clone();
+    for deployment in &mut deployments {
         for argument in &arguments {
             deployment
                 .entry
                 .options
                 .append_if_key_missing(argument.as_str());
         }
-        match deployment.staged {
-            Some(_) => staged::rewrite_kargs(lock, &deployment.entry.options)?,
-            None => publish::rewrite_entry(lock, &deployment)?,
+        if deployment.staged.is_some() {
+            staged::rewrite_kargs(lock, &deployment.entry.options)?;
         }
     }
+    publish::rewrite_entries(lock, &deployments)?;
     lock.sysroot_mut().reload()?;
     Ok(())
 }

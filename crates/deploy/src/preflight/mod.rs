@@ -12,8 +12,9 @@ mod download;
 mod tree;
 
 use ostler_format::{CommitId, StaterootName};
-use ostler_fs::{Dir, FileSystemKind, FsError};
+use ostler_fs::{Dir, FsError};
 
+use crate::boot_form::{FlatBootError, require_fit};
 use crate::boot_settings::{BootSettings, BootSettingsError};
 use crate::deployment::Deployment;
 use crate::host_file::HostFileError;
@@ -60,9 +61,9 @@ pub enum PreflightError {
     /// A setting of the boot entries.
     #[error("{0}")]
     Settings(#[from] BootSettingsError),
-    /// `/boot` cannot hold the links that make a change one step.
-    #[error("/boot is a FAT file system, which has no symbolic links")]
-    FatBoot,
+    /// A `/boot` that has no links, and a boot loader that needs them.
+    #[error("{0}")]
+    FlatBoot(#[from] FlatBootError),
     /// There is no `/boot`.
     #[error("the system root has no `boot` directory")]
     NoBoot,
@@ -82,9 +83,7 @@ pub(crate) fn commit(
     let slots = lock.slots_beside(&request.stateroot, Some(commit))?;
     let order = plan::plan(&slots, wish)?;
     let boot = lock.boot.as_ref().ok_or(PreflightError::NoBoot)?;
-    if boot.file_system_kind()? == FileSystemKind::Fat {
-        return Err(PreflightError::FatBoot);
-    }
+    require_fit(boot, lock.repo.config().file())?;
     let new = new_kernel(lock, boot, &request.stateroot, commit)?;
     if let Some(mut new) = new {
         new.overlays.clone_from(&request.overlay_initrds);

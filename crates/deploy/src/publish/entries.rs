@@ -1,10 +1,10 @@
 //! Writes the boot entries of an order, with the kernels that they name and the boot loader's own configuration.
 
 use ostler_bootloader::{Choice, NextBoot, TakesEffect};
-use ostler_format::bootlink::loader_dir;
-use ostler_format::{BootEntry, Turn};
+use ostler_format::{BootEntry, Checksum, Turn};
 use ostler_fs::{Dir, Durability, FsError, Trusted};
 
+use crate::boot_form::{BootForm, write_new};
 use crate::boot_settings::BootSettings;
 use crate::deployment::Deployment;
 use crate::kernel::{Kernel, KernelError};
@@ -14,19 +14,32 @@ use crate::os_release;
 
 use super::compare::{Versions, counter};
 use super::entry::{self, Place};
-use super::{PublishError, kernels};
+use super::{PublishError, flat_kernels, kernels};
+
+/// Where a boot order is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Target<'a> {
+    /// `/boot`.
+    pub(super) boot: &'a Dir,
+    /// How it holds the order.
+    pub(super) form: BootForm,
+    /// Its boot version, which is not active yet.
+    pub(super) version: Turn,
+}
 
 /// Returns the entries as they were written.
 pub(super) fn write_entries(
     lock: &SysrootLock,
-    boot: &Dir,
-    version: Turn,
+    target: Target<'_>,
     order: &[Deployment],
     versions: &Versions,
 ) -> Result<Vec<BootEntry>, PublishError> {
-    let path = layout::entries(version);
-    boot.remove_all(loader_dir(version))?;
-    let directory = boot.create_dir_all(Trusted(&path), 0o755)?;
+    let Target {
+        boot,
+        form,
+        version,
+    } = target;
+    let directory = form.start_entries(boot, version)?;
     let boot_settings = BootSettings::read(lock.repo.config().file())?;
     let show_stateroot = order
         .iter()
@@ -36,10 +49,11 @@ pub(super) fn write_entries(
         let root = lock.open_deployment(&deployment.id)?;
         let kernel = Kernel::find(&root, lock.look_for_device_trees())
             .map_err(|source| kernel_error(deployment, source))?;
-        install(lock, boot, deployment, &kernel)?;
+        install(lock, target, deployment, &kernel)?;
         let pretty_name = os_release::pretty_name(&root)?;
         let place = Place {
             boot_version: version,
+            in_names: form.version_in_names(version),
             index,
             count: order.len(),
             show_stateroot,
@@ -47,7 +61,11 @@ pub(super) fn write_entries(
                 .as_deref()
                 .unwrap_or(deployment.id.stateroot.as_str()),
             version: versions.of(deployment),
-            prefix: boot_settings.prefix,
+            prefix: match form {
+                BootForm::Linked => boot_settings.prefix,
+                // It is a file system of its own.
+                BootForm::Flat => "/",
+            },
             extra: &boot_settings.extra,
         };
         let entry =
@@ -57,7 +75,12 @@ pub(super) fn write_entries(
             })?;
         let tries = counter(deployment, boot_settings.tries);
         let name = place.file_name(deployment, lock.settings.old_entry_names, tries);
-        directory.write_atomic(name, entry.to_bytes(), 0o644, Durability::Cached)?;
+        match form {
+            BootForm::Linked => {
+                directory.write_atomic(name, entry.to_bytes(), 0o644, Durability::Cached)?;
+            }
+            BootForm::Flat => drop(write_new(&directory, &name, &entry.to_bytes())?),
+        }
         entries.push(entry);
     }
     Ok(entries)
@@ -113,19 +136,40 @@ pub(super) fn configure_boot_loader(
 
 fn install(
     lock: &SysrootLock,
-    boot: &Dir,
+    target: Target<'_>,
     deployment: &Deployment,
     kernel: &Kernel,
 ) -> Result<(), PublishError> {
-    kernels::install(boot, kernel, &deployment.id.stateroot, &deployment.bootcsum)?;
-    if !deployment.overlay_initrds.is_empty() {
-        let source = Dir::open_ambient(lock.host.run.join(layout::RUN_STAGED_INITRDS));
-        for checksum in &deployment.overlay_initrds {
-            if !boot.exists(Trusted(format!("{}/{checksum}.img", layout::BOOT_OVERLAYS)))? {
-                let source = source
-                    .as_ref()
-                    .map_err(|e| FsError::new("open", e.path(), e.kind()))?;
-                kernels::install_overlay(boot, source, checksum)?;
+    let boot = target.boot;
+    let name = layout::kernel_dir(&deployment.id.stateroot, &deployment.bootcsum);
+    match target.form {
+        BootForm::Linked => kernels::install(boot, kernel, &name)?,
+        BootForm::Flat => flat_kernels::install(boot, kernel, &name)?,
+    }
+    install_overlays(lock, target, &deployment.overlay_initrds)
+}
+
+fn install_overlays(
+    lock: &SysrootLock,
+    target: Target<'_>,
+    overlays: &[Checksum],
+) -> Result<(), PublishError> {
+    if overlays.is_empty() {
+        return Ok(());
+    }
+    let source = Dir::open_ambient(lock.host.run.join(layout::RUN_STAGED_INITRDS));
+    for checksum in overlays {
+        let installed = format!("{}/{checksum}.img", layout::BOOT_OVERLAYS);
+        let present = target.boot.exists(Trusted(installed))?;
+        match (&source, target.form) {
+            // Of one that was copied in this boot a crash may have left a part.
+            (Ok(source), BootForm::Flat) if source.exists(checksum.to_hex())? => {
+                flat_kernels::install_overlay(target.boot, source, checksum)?;
+            }
+            _ if present => {}
+            (Ok(source), _) => kernels::install_overlay(target.boot, source, checksum)?,
+            (Err(error), _) => {
+                return Err(FsError::new("open", error.path(), error.kind()).into());
             }
         }
     }

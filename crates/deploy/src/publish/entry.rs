@@ -13,6 +13,8 @@ use crate::layout;
 pub(super) struct Place<'a> {
     /// The boot version that the entry belongs to.
     pub(super) boot_version: Turn,
+    /// The same, where it is part of file names.
+    pub(super) in_names: Option<Turn>,
     /// 0 boots next.
     pub(super) index: usize,
     /// How many deployments have an entry.
@@ -43,10 +45,11 @@ impl Place<'_> {
         tries: Option<Tries>,
     ) -> String {
         let number = u32::try_from(self.number()).unwrap_or(u32::MAX);
-        let name = match old_names {
+        let name = match old_names && self.in_names.is_none() {
             true => EntryName::old(number, deployment.id.stateroot.clone()),
             false => EntryName {
                 tries,
+                boot_version: self.in_names,
                 ..EntryName::new(number)
             },
         };

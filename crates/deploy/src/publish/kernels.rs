@@ -1,6 +1,6 @@
 //! Kernels in `/boot`: each in a directory of its own, which appears whole or not at all.
 
-use ostler_format::{Checksum, StaterootName};
+use ostler_format::Checksum;
 use ostler_fs::{Access, Dir, FileType, FsError, HardLink, LinkPolicy, TempFile, copy, file};
 
 use crate::kernel::{BootFile, DeviceTrees, Kernel};
@@ -9,22 +9,16 @@ use crate::layout;
 /// Puts a kernel and what comes with it into `/boot`, durably; what is there already stays.
 ///
 /// On the file system of the deployment the files are hard links, elsewhere copies.
-pub(super) fn install(
-    boot: &Dir,
-    kernel: &Kernel,
-    stateroot: &StaterootName,
-    bootcsum: &Checksum,
-) -> Result<(), FsError> {
+pub(super) fn install(boot: &Dir, kernel: &Kernel, name: &str) -> Result<(), FsError> {
     let kernels = boot.create_dir_all(layout::BOOT_KERNELS, 0o755)?;
-    let name = layout::kernel_dir(stateroot, bootcsum);
-    if let Some(present) = kernels.open_dir_optional(&name)? {
+    if let Some(present) = kernels.open_dir_optional(name)? {
         return fill(&present, kernel);
     }
-    let unfinished = layout::unfinished_kernel_dir(&name);
+    let unfinished = layout::unfinished_kernel_dir(name);
     kernels.remove_all(&unfinished)?;
     kernels.create_dir(&unfinished, 0o755)?;
     fill(&kernels.open_dir(&unfinished)?, kernel)?;
-    kernels.rename(&unfinished, &kernels, &name)?;
+    kernels.rename(&unfinished, &kernels, name)?;
     kernels.sync()
 }
 

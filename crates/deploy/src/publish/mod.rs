@@ -7,6 +7,8 @@
 //! entries change: kernels -> loader.<1-B>/entries -> boot.<1-B>.<S'> -> boot.<1-B> -> boot loader -> refs -> sync
 //!                 -> rename /boot/loader.tmp to loader -> sync
 //! targets only:   boot.<B>.<1-S> -> refs -> sync -> rename over boot.<B> -> sync
+//! entries, FAT:   kernels -> loader/entries/ostree-b<1-B>-* -> boot.<1-B>.<S'> -> boot.<1-B> -> refs -> sync
+//!                 -> one byte of loader/loader.conf -> sync
 //! ```
 //! The targets alone change if, place by place, kernel, arguments, version and stateroot stay. Each step writes where nothing active
 //! looks, so whoever runs after a crash simply starts again.
@@ -14,17 +16,20 @@
 mod compare;
 mod entries;
 mod entry;
+mod flat_kernels;
 mod kernels;
 mod links;
 
+use ostler_bootloader::systemd_boot;
 use ostler_bootloader::{BootloaderError, ChoiceError};
 use ostler_format::bootlink::{boot_dir, loader_dir};
 use ostler_format::kargs::KargsError;
 use ostler_format::keyfile::KeyFileError;
 use ostler_format::{RefName, Turn};
-use ostler_fs::{Dir, Durability, FileSystemKind, FsError, Trusted};
+use ostler_fs::{Dir, Durability, FsError, Trusted};
 use ostler_store::{RefKey, StoreError, TransactionOptions};
 
+use crate::boot_form::{BootForm, FlatBootError, require_fit};
 use crate::boot_settings::{BootSettings, BootSettingsError};
 use crate::cleanup;
 use crate::deployment::Deployment;
@@ -89,9 +94,9 @@ pub enum PublishError {
         /// Why it must stay.
         reason: &'static str,
     },
-    /// `/boot` cannot hold the links that make the change one step.
-    #[error("/boot is a FAT file system, which has no symbolic links")]
-    FatBoot,
+    /// A `/boot` that has no links, and a boot loader that needs them.
+    #[error("{0}")]
+    FlatBoot(#[from] FlatBootError),
     /// There is no `/boot`.
     #[error("the system root has no `boot` directory")]
     NoBoot,
@@ -201,18 +206,27 @@ impl Told {
     }
 }
 
-/// Replaces the active entry of a published deployment by the one that it holds, in one step and without a new boot order.
+/// Replaces the active entries of the published ones of all deployments by those that they hold, each in one step and without a new boot order.
+///
+/// On FAT, where a file can't be replaced in one step, they are published as a new order.
 ///
 /// # Errors
 /// [`PublishError`].
-pub(crate) fn rewrite_entry(
-    lock: &SysrootLock,
-    deployment: &Deployment,
+pub(crate) fn rewrite_entries(
+    lock: &mut SysrootLock,
+    deployments: &[Deployment],
 ) -> Result<(), PublishError> {
     let boot = usable_boot(lock)?;
+    if BootForm::of(&boot)? == BootForm::Flat {
+        publish(lock, deployments)?;
+        return Ok(());
+    }
     let entries = boot.open_dir(Trusted(layout::entries(lock.boot_version)))?;
-    if let Some(name) = &deployment.entry_name {
-        entries.write_atomic(name, deployment.entry.to_bytes(), 0o644, Durability::Synced)?;
+    let published = deployments.iter().filter(|it| it.staged.is_none());
+    for deployment in published {
+        if let Some(name) = &deployment.entry_name {
+            entries.write_atomic(name, deployment.entry.to_bytes(), 0o644, Durability::Synced)?;
+        }
     }
     Ok(())
 }
@@ -240,10 +254,8 @@ fn usable_boot(lock: &SysrootLock) -> Result<Dir, PublishError> {
         .as_ref()
         .ok_or(PublishError::NoBoot)?
         .try_clone()?;
-    match boot.file_system_kind()? {
-        FileSystemKind::Fat => Err(PublishError::FatBoot),
-        _ => Ok(boot),
-    }
+    require_fit(&boot, lock.repo.config().file())?;
+    Ok(boot)
 }
 
 /// The plan keeps these already; nothing else may lose them either.
@@ -289,28 +301,57 @@ fn swap_entries(
 ) -> Result<Told, PublishError> {
     let version = lock.boot_version.other();
     let sub = read_sub_version(&lock.ostree, version)?.other();
-    let written = entries::write_entries(lock, boot, version, order, versions)?;
+    let form = BootForm::of(boot)?;
+    if form == BootForm::Flat && systemd_boot::prepare(boot, lock.boot_version)? {
+        // Before entries of the other order are there.
+        boot.sync_file_system()?;
+    }
+    let target = entries::Target {
+        boot,
+        form,
+        version,
+    };
+    let written = entries::write_entries(lock, target, order, versions)?;
     links::create(&lock.ostree, version, sub, order)?;
     links::activate(&lock.ostree, version, sub)?;
     write_refs(lock, version, sub, order)?;
     let configured = entries::configure_boot_loader(lock, boot, version, order, &written)?;
-    if !boot.exists("boot")? {
-        // So that paths with and without /boot lead to the kernels, on a file system of its own or not.
-        boot.symlink(".", "boot")?;
+    switch(lock, boot, form, version)?;
+    Ok(Told {
+        bootlinks: boot_dir(version, sub),
+        one_step: configured.one_step || form == BootForm::Flat,
+        warnings: configured.warnings,
+    })
+}
+
+/// Makes the entries of a boot version the active ones, once all that was written is on disk.
+fn switch(
+    lock: &SysrootLock,
+    boot: &Dir,
+    form: BootForm,
+    version: Turn,
+) -> Result<(), PublishError> {
+    match form {
+        BootForm::Linked => {
+            if !boot.exists("boot")? {
+                // So that paths with and without /boot lead to the kernels, on a file system of its own or not.
+                boot.symlink(".", "boot")?;
+            }
+            boot.unlink_optional(layout::LOADER_NEXT)?;
+            boot.symlink(loader_dir(version), layout::LOADER_NEXT)?;
+            sync(lock, boot)?;
+            boot.rename(layout::LOADER_NEXT, boot, layout::LOADER)?;
+        }
+        BootForm::Flat => {
+            sync(lock, boot)?;
+            systemd_boot::switch(boot, version)?;
+        }
     }
-    boot.unlink_optional(layout::LOADER_NEXT)?;
-    boot.symlink(loader_dir(version), layout::LOADER_NEXT)?;
-    sync(lock, boot)?;
-    boot.rename(layout::LOADER_NEXT, boot, layout::LOADER)?;
     if !lock.settings.skip_sync {
         boot.sync()?;
         flush_journal(boot)?;
     }
-    Ok(Told {
-        bootlinks: boot_dir(version, sub),
-        one_step: configured.one_step,
-        warnings: configured.warnings,
-    })
+    Ok(())
 }
 
 /// Keeps the commits of the next order alive, before it is active: a prune at any moment must find the refs of what boots.

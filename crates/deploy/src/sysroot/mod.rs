@@ -1,6 +1,6 @@
 //! A system root: its repository, and its deployments in boot order.
 //!
-//! The boot entries are the source of truth. `/boot/loader` says which of two versions of them is active; each entry's `ostree=` leads
+//! The boot entries are the source of truth. `/boot/loader`, or on FAT its `loader.conf`, says which of two versions of them is active; each entry's `ostree=` leads
 //! through a bootlink to a deployment's directory, and the running one is known by the device and inode of `/`. Nothing here writes, and
 //! nothing needs privilege; [`SysrootLock`](crate::SysrootLock) is the way to change a system root.
 
@@ -226,13 +226,7 @@ impl Sysroot {
         let repo = Repo::open_dir(repo, path.join(layout::OSTREE).join(layout::REPO))?;
         let boot = root.open_dir_in_root_optional(layout::BOOT)?;
         let running = running_root(&root, &host)?;
-        let state = Reader {
-            ostree: &ostree,
-            boot: boot.as_ref(),
-            host: &host,
-            running,
-        }
-        .state()?;
+        let state = Reader::new(&ostree, boot.as_ref(), &host, running)?.state()?;
         Ok(Self {
             ostree,
             path,
@@ -251,13 +245,7 @@ impl Sysroot {
     /// As [`Sysroot::open`]; what was read before stays then.
     pub fn reload(&mut self) -> Result<(), SysrootError> {
         let (boot, running) = (self.boot.as_ref(), self.running);
-        self.state = Reader {
-            ostree: &self.ostree,
-            boot,
-            host: &self.host,
-            running,
-        }
-        .state()?;
+        self.state = Reader::new(&self.ostree, boot, &self.host, running)?.state()?;
         Ok(())
     }
 
@@ -266,12 +254,8 @@ impl Sysroot {
     /// # Errors
     /// As [`Sysroot::open`].
     pub fn boot_entries(&self, version: Turn) -> Result<Vec<BootEntry>, SysrootError> {
-        let reader = Reader {
-            ostree: &self.ostree,
-            boot: self.boot.as_ref(),
-            host: &self.host,
-            running: self.running,
-        };
+        let boot = self.boot.as_ref();
+        let reader = Reader::new(&self.ostree, boot, &self.host, self.running)?;
         let entries = reader.entries(version)?.into_iter();
         Ok(entries.map(|(_, entry)| entry).collect())
     }

@@ -11,6 +11,9 @@ use ostler_format::{
 };
 use ostler_fs::{Dir, FsError, Trusted};
 
+use ostler_bootloader::systemd_boot;
+
+use crate::boot_form::BootForm;
 use crate::deployment::{Deployment, Staged};
 use crate::host::Host;
 use crate::layout::{self, DeploymentId};
@@ -21,11 +24,27 @@ use super::{State, SysrootError};
 pub(super) struct Reader<'a> {
     pub(super) ostree: &'a Dir,
     pub(super) boot: Option<&'a Dir>,
+    pub(super) form: BootForm,
     pub(super) host: &'a Host,
     pub(super) running: Option<(u64, u64)>,
 }
 
-impl Reader<'_> {
+impl<'a> Reader<'a> {
+    pub(super) fn new(
+        ostree: &'a Dir,
+        boot: Option<&'a Dir>,
+        host: &'a Host,
+        running: Option<(u64, u64)>,
+    ) -> Result<Self, FsError> {
+        Ok(Self {
+            ostree,
+            boot,
+            form: boot.map_or(Ok(BootForm::Linked), BootForm::of)?,
+            host,
+            running,
+        })
+    }
+
     pub(super) fn state(&self) -> Result<State, SysrootError> {
         let boot_version = self.boot_version()?;
         let sub_version = read_sub_version(self.ostree, boot_version)?;
@@ -39,7 +58,7 @@ impl Reader<'_> {
                 .any(|deployment: &Deployment| deployment.booted)
         {
             return Err(SysrootError::BootedNotFound {
-                entries: self.shown(&layout::entries(boot_version)),
+                entries: self.shown(&self.form.entries(boot_version)),
             });
         }
         if self.running.is_some()
@@ -62,6 +81,9 @@ impl Reader<'_> {
         let Some(boot) = self.boot else {
             return Ok(Turn::Zero);
         };
+        if self.form == BootForm::Flat {
+            return self.flat_boot_version(boot);
+        }
         let damaged = |reason: String| SysrootError::Damaged {
             path: self.shown(layout::LOADER),
             reason,
@@ -74,12 +96,28 @@ impl Reader<'_> {
         }
     }
 
+    /// Without a word in `loader.conf` a boot loader takes the entry with the highest name.
+    fn flat_boot_version(&self, boot: &Dir) -> Result<Turn, SysrootError> {
+        if let Some(version) = systemd_boot::active(boot)? {
+            return Ok(version);
+        }
+        let names = match boot.open_dir_beneath_optional(Trusted(layout::FLAT_ENTRIES))? {
+            Some(dir) => dir.entries()?,
+            None => return Ok(Turn::Zero),
+        };
+        let mut names = names.iter().filter_map(|entry| entry.str_name());
+        match names.any(|name| self.form.is_entry(name, Turn::One)) {
+            true => Ok(Turn::One),
+            false => Ok(Turn::Zero),
+        }
+    }
+
     /// The active entries with their names, first what boots next.
     pub(super) fn entries(
         &self,
         boot_version: Turn,
     ) -> Result<Vec<(String, BootEntry)>, SysrootError> {
-        let path = layout::entries(boot_version);
+        let path = self.form.entries(boot_version);
         let Some(boot) = self.boot else {
             return Ok(Vec::new());
         };
@@ -90,7 +128,7 @@ impl Reader<'_> {
         for entry in dir.entries()?.iter() {
             let Some(name) = entry
                 .str_name()
-                .filter(|name| name.starts_with("ostree-") && name.ends_with(".conf"))
+                .filter(|name| self.form.is_entry(name, boot_version))
             else {
                 continue;
             };
@@ -114,7 +152,8 @@ impl Reader<'_> {
         entry_name: &str,
         entry: BootEntry,
     ) -> Result<Deployment, SysrootError> {
-        let entry_path = || self.shown(&format!("{}/{entry_name}", layout::entries(boot_version)));
+        let entry_path =
+            || self.shown(&format!("{}/{entry_name}", self.form.entries(boot_version)));
         let damaged = |reason: String| SysrootError::Damaged {
             path: entry_path(),
             reason,

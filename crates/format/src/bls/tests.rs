@@ -112,9 +112,28 @@ fn entry_names_old_new_and_counted_are_understood() {
         "ostree-99999999999.conf",
         "ostree-1-a/b.conf",
         "ostree--1.conf",
+        "ostree-b2-1.conf",
+        "ostree-b0-.conf",
+        "ostree-b0-1-os.conf",
     ] {
         assert_eq!(EntryName::parse(bad), None, "{bad}");
     }
+}
+
+#[test]
+fn a_name_may_say_which_boot_version_it_is_of() {
+    let name = EntryName {
+        boot_version: Some(Turn::One),
+        ..EntryName::new(2)
+    };
+    assert_eq!(name.to_string(), "ostree-b1-2.conf");
+    assert_eq!(EntryName::parse("ostree-b1-2.conf"), Some(name));
+    let counted = EntryName::parse("ostree-b0-12+3-1.conf").unwrap();
+    assert_eq!(
+        (counted.boot_version, counted.number),
+        (Some(Turn::Zero), 12)
+    );
+    assert_eq!(counted.to_string(), "ostree-b0-12+3-1.conf");
 }
 
 #[test]
