@@ -145,6 +145,7 @@ fn http2_shares_one_connection_between_many_requests() {
         options.tls.ca_file = Some(files.ca.clone());
         options.http2 = http2;
         options.limits.in_flight_http2 = 32;
+        options.limits.in_flight_most = 8;
         let fetcher = Fetcher::new(&options).unwrap();
         let mirrors = Mirrors::parse([server.url()]).unwrap();
         let before = server.connections();

@@ -7,7 +7,7 @@ use reqwest::header::{
     ACCEPT_RANGES, CONTENT_RANGE, ETAG, HeaderMap, HeaderName, HeaderValue, IF_MODIFIED_SINCE,
     IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED, RANGE,
 };
-use reqwest::{Response, StatusCode, Url};
+use reqwest::{Response, StatusCode, Url, Version};
 
 use crate::client::ahead::{Ahead, Pulse};
 use crate::client::connect::is_large;
@@ -120,9 +120,14 @@ async fn ask_once(
         headers,
         size_hint: task.size_hint,
     };
+    let began = Instant::now();
     let answer = ask(task.core, question, &mut flow.watch).await?;
+    let version = answer.response.version();
     if !is_large(task.size_hint) {
-        task.mirrors.saw_version(answer.response.version());
+        task.mirrors.saw_version(version);
+    }
+    if version != Version::HTTP_2 && answer.redirects == 0 {
+        task.mirrors.answered(began.elapsed(), &task.core.limits);
     }
     if answer.redirects > 0 && task.naming == Naming::ByContent {
         task.mirrors.learn_redirect(index, task.path, &answer.url);

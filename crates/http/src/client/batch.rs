@@ -202,12 +202,7 @@ impl Inner {
     }
 
     fn lane_limit(&self, mirrors: &Mirrors) -> usize {
-        let limits = &self.core.limits;
-        let limit = if mirrors.speaks_http2() {
-            limits.in_flight_http2
-        } else {
-            limits.in_flight
-        };
+        let limit = mirrors.lanes(&self.core.limits);
         limit.max(1).saturating_mul(mirrors.at_once())
     }
 

@@ -83,7 +83,7 @@ impl Clients {
             direct: options.proxy == ProxyChoice::Direct,
             cookies: options.cookies.as_deref().map(read_jar).transpose()?,
             http2: options.http2,
-            idle_connections: limits.in_flight.max(1),
+            idle_connections: limits.in_flight_most.max(limits.in_flight).max(1),
             stream_window: pace::window(limits.bytes_per_second, STREAM_WINDOW),
             connection_window: pace::window(limits.bytes_per_second, CONNECTION_WINDOW),
             connect_timeout: limits.idle_timeout,

@@ -84,6 +84,7 @@ impl Fetcher {
         let mut limits = options.limits.clone();
         let rate = limits.bytes_per_second;
         limits.in_flight = pace::in_flight(rate, limits.in_flight);
+        limits.in_flight_most = pace::in_flight(rate, limits.in_flight_most);
         limits.in_flight_http2 = pace::in_flight(rate, limits.in_flight_http2);
         let core = Core {
             clients: Clients::new(options)?,

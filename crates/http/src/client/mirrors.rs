@@ -2,10 +2,13 @@
 
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 
 use reqwest::{Url, Version};
 
 use crate::client::error::{FetchFault, SetupError};
+use crate::client::lanes::Lanes;
+use crate::client::options::Limits;
 use crate::client::share::{self, InFlight, LeftOut, Share};
 
 /// Base URLs in the order of preference, at least one.
@@ -19,6 +22,7 @@ struct Set {
     mirrors: Box<[Mirror]>,
     preferred: AtomicUsize,
     protocol: AtomicU8,
+    lanes: Lanes,
     /// Why mirrors were left out, as far as nobody has asked yet.
     news: Mutex<Vec<String>>,
 }
@@ -50,6 +54,7 @@ impl Mirrors {
             mirrors,
             preferred: AtomicUsize::new(0),
             protocol: AtomicU8::new(0),
+            lanes: Lanes::default(),
             news: Mutex::default(),
         })))
     }
@@ -106,6 +111,25 @@ impl Mirrors {
             1 => 1,
             _ => share::at_once(&self.shares()),
         }
+    }
+
+    /// Requests that are worth having in flight to one mirror.
+    pub(crate) fn lanes(&self, limits: &Limits) -> usize {
+        match self.speaks_http2() {
+            true => limits.in_flight_http2,
+            false => self.0.lanes.count(limits.in_flight, limits.in_flight_most),
+        }
+    }
+
+    /// Notes how long an answer over HTTP/1.1 took to begin.
+    pub(crate) fn answered(&self, took: Duration, limits: &Limits) {
+        let limits = (limits.in_flight, limits.in_flight_most);
+        self.0.lanes.answered(took, limits);
+    }
+
+    /// Notes that a request failed.
+    pub(crate) fn faulted(&self) {
+        self.0.lanes.faulted();
     }
 
     /// Counts a request to the mirror.

@@ -13,6 +13,7 @@ mod attempt;
 mod connect;
 mod credentials;
 mod hop;
+mod lanes;
 mod pace;
 mod retry;
 mod share;

@@ -105,8 +105,10 @@ impl std::fmt::Debug for Credentials {
 /// How much runs at once, and when a silent server is given up.
 #[derive(Clone, Debug)]
 pub struct Limits {
-    /// Requests in flight for one set of mirrors over HTTP/1.1; each has its own connection.
+    /// Requests in flight for one mirror over HTTP/1.1 to begin with; each has its own connection.
     pub in_flight: usize,
+    /// As many at most where answers take long to begin, and do not begin later because of it.
+    pub in_flight_most: usize,
     /// Requests in flight for one set of mirrors that answers in HTTP/2.
     pub in_flight_http2: usize,
     /// A connection that brings nothing for this long is given up, as is one that stays below `floor_bytes_per_second`
@@ -123,6 +125,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             in_flight: 8,
+            in_flight_most: 32,
             in_flight_http2: 128,
             idle_timeout: Duration::from_secs(30),
             floor_bytes_per_second: 1000,

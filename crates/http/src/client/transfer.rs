@@ -63,6 +63,12 @@ pub(crate) async fn transfer(
             }
             Err(failure) => failure,
         };
+        if !matches!(
+            failure.fault,
+            FetchFault::NotFound { .. } | FetchFault::Sink(_)
+        ) {
+            mirrors.faulted();
+        }
         let next = if shortcut.is_some() && !matches!(failure.fault, FetchFault::Sink(_)) {
             // Elsewhere is no mirror: its fault says nothing of the mirror itself, which is asked at once.
             mirrors.forget_redirect(course.mirror);

@@ -279,6 +279,7 @@ fn fetcher_options(
     options.limits.bytes_per_second = rate.and_then(NonZeroU64::new);
     if let Some(limit) = network.max_requests {
         options.limits.in_flight = limit.get();
+        options.limits.in_flight_most = limit.get();
         options.limits.in_flight_http2 = limit.get();
     }
     Ok(options)
