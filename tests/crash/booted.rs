@@ -8,6 +8,7 @@ use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};
 use ostler_tests::boot_order;
 use ostler_tests::tree::os::Os;
+use walkdir::WalkDir;
 
 use crate::case::{Case, Seen, leave};
 use crate::host::{Host, assert_clean, assert_merged, commits, one_deployment, sound};
@@ -58,7 +59,10 @@ fn root(work: &Path) -> PathBuf {
 
 /// Mounts what a booted system has, and returns a command that runs in it.
 fn booted(work: &Path, words: &[&str]) -> Command {
-    let root = root(work);
+    booted_from(&root(work), work, words)
+}
+
+fn booted_from(root: &Path, work: &Path, words: &[&str]) -> Command {
     let sysroot = work.join("sysroot");
     let bind = |from: &Path, to: &str| {
         let flags = MsFlags::MS_BIND | MsFlags::MS_REC;
@@ -77,7 +81,7 @@ fn booted(work: &Path, words: &[&str]) -> Command {
     let inside = ostler().command(words);
     let mut command = Command::new("/usr/sbin/chroot");
     command
-        .arg(&root)
+        .arg(root)
         .arg("/run/ostler")
         .args(inside.get_args())
         .env_clear();
@@ -205,4 +209,84 @@ fn a_lock_of_what_is_staged_is_had_or_not_wherever_the_verb_is_killed() {
         .run();
         run(&host.template(), LOCK);
     }
+}
+
+#[test]
+fn an_unlocked_tree_boots_as_it_was_wherever_unlock_is_killed() {
+    let Some((host, first, _)) = booted_host() else {
+        return;
+    };
+    let told = |work: &Path| {
+        let state = work.join("run/ostree/deployment-state");
+        let flags = WalkDir::new(state).into_iter().filter_map(Result::ok);
+        let mut names = flags.map(|entry| entry.file_name().to_owned());
+        names.any(|name| name == "unlocked-development")
+    };
+    Case {
+        name: "unlock",
+        template: &host.template(),
+        command: &|work| booted(work, &["admin", "unlock"]),
+        again: None,
+        after_kill: &|work| {
+            assert_eq!(commits(&sound(work)), [first.as_str()]);
+            match told(work) {
+                true => Seen::New,
+                false => Seen::Old,
+            }
+        },
+        after_run: &|work| {
+            assert!(told(work), "status tells of it");
+            assert_eq!(commits(&sound(work)), [first.as_str()]);
+        },
+    }
+    .run();
+}
+
+#[test]
+fn a_hotfix_has_a_deployment_to_go_back_to_wherever_its_verb_is_killed() {
+    let Some((host, first, _)) = booted_host() else {
+        return;
+    };
+    // The copy comes after the deployment that runs.
+    let running = |work: &Path| boot_order::read(&work.join("sysroot"))[0].root.clone();
+    let told = |root: &Path| {
+        let mut origin = root.as_os_str().to_owned();
+        origin.push(".origin");
+        let origin = fs::read_to_string(PathBuf::from(origin)).unwrap();
+        origin.contains("unlocked=hotfix")
+    };
+    let is_new = |work: &Path| {
+        let order = sound(work);
+        let found = commits(&order);
+        let (one, two) = ([first.as_str()], [first.as_str(); 2]);
+        assert!(found == one || found == two, "{found:?}");
+        let layer = order[0].root.join(".usr-ovl-work").exists();
+        assert!(
+            !layer || told(&order[0].root),
+            "a layer that nobody tells of"
+        );
+        if told(&order[0].root) {
+            assert!(found == two, "there is nothing to go back to");
+        }
+        for slot in &order[1..] {
+            let untouched = !told(&slot.root) && !slot.root.join(".usr-ovl-work").exists();
+            assert!(untouched, "the copy is as the tree");
+        }
+        layer
+    };
+    Case {
+        name: "unlock --hotfix",
+        template: &host.template(),
+        command: &|work| booted_from(&running(work), work, &["admin", "unlock", "--hotfix"]),
+        again: None,
+        after_kill: &|work| match is_new(work) {
+            true => Seen::New,
+            false => Seen::Old,
+        },
+        after_run: &|work| {
+            assert!(is_new(work));
+            assert_clean(work, &sound(work));
+        },
+    }
+    .run();
 }

@@ -16,6 +16,7 @@ mod case;
 mod flat;
 mod host;
 mod order;
+mod requests;
 mod resume;
 mod shortcuts;
 mod store;

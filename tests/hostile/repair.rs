@@ -361,8 +361,10 @@ fn an_object_whose_reads_fail_is_damage_and_is_never_deleted() {
 }
 
 #[test]
-fn without_a_source_nothing_is_touched() {
+fn without_a_source_what_is_whole_is_said_to_be_and_nothing_is_touched() {
     let ground = ground("archive", "archive");
+    let message = ground.repo.run("fsck", ["--repair"]);
+    assert!(message.contains("no errors found"), "{message}");
     flip(&ground.file());
     let before = ground.repo.objects();
     let message = ground.repo.fail("fsck", ["--repair"]);

@@ -75,9 +75,15 @@ impl Verb for Fsck {
         let mut repo = self.repo.open(context)?;
         let deployments = fsck_sources::deployments(context, &repo);
         let sources = self.sources(context, &repo, &deployments)?;
+        // Without a source nothing is moved away: what is damaged may still be of use to a later repair.
+        let helpless = self.remedy() == Remedy::Repair && sources.is_empty();
         let options = FsckOptions {
-            keep_going: self.all,
-            remedy: self.remedy(),
+            keep_going: self.all || helpless,
+            remedy: if helpless {
+                Remedy::None
+            } else {
+                self.remedy()
+            },
             add_tombstones: self.add_tombstones,
             verify_bindings: self.verify_bindings,
             verify_back_refs: self.verify_back_refs,
@@ -87,6 +93,12 @@ impl Verb for Fsck {
             fsck_report::print(context, &report, &deployments)?;
         } else {
             self.tell(context, &report, &deployments)?;
+        }
+        if helpless && report.is_damaged() {
+            return Err(hinted(
+                "there is nothing to repair from: no remote is configured, and no deployment is here",
+                "name another repository with --repair-from=REPO",
+            ));
         }
         self.conclude(context, &report)
     }
@@ -114,12 +126,6 @@ impl Fsck {
         }
         let mut sources = fsck_sources::of_deployments(deployments);
         sources.extend(fsck_sources::named(context, repo, &self.repair_from)?);
-        if sources.is_empty() {
-            return Err(hinted(
-                "there is nothing to repair from: no remote is configured, and no deployment is here",
-                "name another repository with --repair-from=REPO",
-            ));
-        }
         Ok(sources)
     }
 
