@@ -1,5 +1,5 @@
 //! A Debian with systemd, with an initramfs that initramfs-tools made with the project's hook: pulled from a server outside, staged, finished at
-//! shutdown, booted, and rolled back.
+//! shutdown, booted, rolled back, and upgraded once more by a restart straight into the new kernel.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -278,7 +278,7 @@ fn assert_system(said: &[String], version: &str) {
 
 #[test]
 #[ignore = "boots machines, with a whole OS tree"]
-fn a_debian_upgrades_over_http_finishes_at_shutdown_and_rolls_back() {
+fn a_debian_upgrades_over_http_finishes_at_shutdown_rolls_back_and_restarts_by_kexec() {
     let site = Site::new();
     site.write("usr/etc/of-version-2", "new\n");
     site.release("2");
@@ -304,6 +304,14 @@ fn a_debian_upgrades_over_http_finishes_at_shutdown_and_rolls_back() {
     assert_system(&said, "2");
     assert_eq!(said[7..], ["mine new"]);
 
-    let said = site.boot(&format!("{LOOK}\nsystemctl poweroff\n"));
+    // The machine is not reset in between.
+    let restart = format!(
+        "{LOOK}\n\
+         [ \"$(cat /usr/share/version)\" = 1 ] || exec systemctl poweroff\n\
+         systemctl start systemd-networkd-wait-online.service\n\
+         ostler admin upgrade --kexec >/run/said 2>&1 || sed 's/^/:: /' /run/said\n"
+    );
+    let said = site.boot(&restart);
     assert_system(&said, "1");
+    assert_system(&said[7..], "2");
 }

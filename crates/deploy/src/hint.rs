@@ -14,6 +14,7 @@ use crate::host_file::{self, HostFileError};
 use crate::initramfs_etc::InitramfsEtcError;
 use crate::kargs::defaults::DefaultsError;
 use crate::kernel::KernelError;
+use crate::kexec::KexecError;
 use crate::lock::SysrootLockError;
 use crate::materialize::MaterializeError;
 use crate::order::OrderError;
@@ -216,6 +217,14 @@ fn simple(error: &(dyn Error + 'static)) -> Option<&'static str> {
         return Some(
             "use systemd-boot, or format /boot with ext4 or another file system that has symbolic links",
         );
+    }
+    if let Some(kexec) = error.downcast_ref() {
+        return match kexec {
+            KexecError::NotPublished { .. } => Some("deploy without --stage"),
+            KexecError::Fs(_) | KexecError::Initrds(_) => Some(
+                "the new deployment boots next all the same: `systemctl reboot` goes through the boot loader",
+            ),
+        };
     }
     error
         .downcast_ref::<CleanupError>()

@@ -14,6 +14,7 @@
 //! | [`deploy`](mod@deploy), [`upgrade`], [`staged`], [`finalization`], [`order`], [`kargs`], [`origin_file`], [`stateroot`], [`unlock`], [`cleanup`] | the verbs |
 //! | [`trials`], [`health_file`], [`health_report`] | which deployments have proven themselves, and the way back from one that does not; what must work |
 //! | [`state_overlay`], [`relabel`], [`post_copy`], [`boot_menu`] | what units and installers call |
+//! | [`kexec`] | a restart without firmware |
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`reset`], [`initramfs_etc`] | what was asked for beyond the tree; files of `/etc` in the first root |
 //! | [`status`], [`holding`], [`history`] | what is told of all of it |
@@ -44,6 +45,7 @@ pub mod host_file;
 pub mod initramfs_etc;
 pub mod kargs;
 pub mod kernel;
+pub mod kexec;
 pub mod layout;
 pub mod lock;
 pub mod lock_owner;

@@ -16,6 +16,7 @@
 //! | [`mount`] | mount table, bind, remount, move, private namespace, boot id |
 //! | [`overlay`] | a writable layer above a directory, made complete before it is seen |
 //! | `inherited` | [`inherited()`]: descriptors that the process was given by number |
+//! | [`kexec`] | the kernel of a restart without firmware |
 //! | `freeze` | writing a journal back before a boot loader reads |
 //!
 //! It is the only crate that calls the file system and the only one with unsafe code. Errors are [`FsError`]: operation, path, reason.
@@ -28,6 +29,7 @@ pub mod file;
 mod freeze;
 mod inherited;
 pub mod inode_flags;
+pub mod kexec;
 pub mod lock;
 pub mod loop_device;
 mod metadata;

@@ -8,7 +8,7 @@ use ostler_format::{Refspec, RemoteName};
 
 use super::system;
 use crate::command::host::fetch::Puller;
-use crate::command::host::reboot;
+use crate::command::host::reboot::{self, Restart};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, LinkOptions, SysrootOption, Verb};
@@ -29,6 +29,9 @@ pub(crate) struct Switch {
     /// Reboot after a deployment was made
     #[arg(short, long)]
     pub(crate) reboot: bool,
+    /// Restart straight into the new kernel, past firmware and boot loader
+    #[arg(short, long)]
+    pub(crate) kexec: bool,
     /// `REMOTE:REF`; `REMOTE:` keeps the ref, a bare ref keeps the remote
     #[arg(value_name = "REFSPEC", required = true)]
     pub(crate) refspec: String,
@@ -71,7 +74,8 @@ impl Verb for Switch {
         let upgraded = upgrade::upgrade(&mut lock, &mut Puller::new(context), &options, &*sink)?;
         if let Upgraded::Deployed(deployed) = upgraded {
             system::tell_deployed(context, &deployed)?;
-            reboot::after_change(context, &lock, self.reboot)?;
+            let restart = Restart::asked(self.reboot, self.kexec);
+            reboot::after_deployment(context, &lock, &deployed.id, restart)?;
         }
         Ok(Exit::Done)
     }

@@ -7,7 +7,7 @@ use ostler_deploy::upgrade::{self, Finish, Older, Steps, Target, UpgradeOptions,
 
 use super::system;
 use crate::command::host::fetch::Puller;
-use crate::command::host::reboot;
+use crate::command::host::reboot::{self, Restart};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::grammar::{Example, LinkOptions, SysrootOption, Verb};
@@ -43,6 +43,9 @@ pub(crate) struct Upgrade {
     /// Reboot after a deployment was made
     #[arg(short, long)]
     pub(crate) reboot: bool,
+    /// Restart straight into the new kernel, past firmware and boot loader
+    #[arg(short, long, conflicts_with = "stage")]
+    pub(crate) kexec: bool,
 }
 
 impl Verb for Upgrade {
@@ -71,7 +74,8 @@ impl Verb for Upgrade {
             Upgraded::Fetched(_) => {}
             Upgraded::Deployed(deployed) => {
                 system::tell_deployed(context, &deployed)?;
-                reboot::after_change(context, &lock, self.reboot)?;
+                let restart = Restart::asked(self.reboot, self.kexec);
+                reboot::after_deployment(context, &lock, &deployed.id, restart)?;
             }
             Upgraded::Staged(staged) => {
                 system::tell_staged(context, &staged);

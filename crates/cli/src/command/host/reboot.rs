@@ -4,6 +4,8 @@ use std::process::Command;
 
 use anyhow::Context as _;
 use ostler_deploy::SysrootLock;
+use ostler_deploy::kexec;
+use ostler_deploy::layout::DeploymentId;
 
 use crate::context::Context;
 
@@ -22,10 +24,50 @@ pub(crate) fn after_change(
             .note("Run \"systemctl reboot\" to start a reboot");
         return Ok(());
     }
+    systemctl("reboot")
+}
+
+/// Which restart follows a new deployment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Restart {
+    /// None.
+    No,
+    /// By firmware and boot loader.
+    Reboot,
+    /// Straight into its kernel.
+    Kexec,
+}
+
+impl Restart {
+    /// What the options of a verb ask for.
+    pub(crate) fn asked(reboot: bool, kexec: bool) -> Self {
+        match (reboot, kexec) {
+            (_, true) => Self::Kexec,
+            (true, false) => Self::Reboot,
+            (false, false) => Self::No,
+        }
+    }
+}
+
+/// As [`after_change`], for a deployment that was made.
+pub(crate) fn after_deployment(
+    context: &Context,
+    lock: &SysrootLock,
+    made: &DeploymentId,
+    restart: Restart,
+) -> anyhow::Result<()> {
+    if restart != Restart::Kexec || lock.booted().is_none() {
+        return after_change(context, lock, restart != Restart::No);
+    }
+    kexec::load(lock, made).context("loading the kernel of the new deployment")?;
+    systemctl("kexec")
+}
+
+fn systemctl(verb: &str) -> anyhow::Result<()> {
     let status = Command::new("systemctl")
-        .arg("reboot")
+        .arg(verb)
         .status()
         .context("running systemctl")?;
-    anyhow::ensure!(status.success(), "`systemctl reboot` failed: {status}");
+    anyhow::ensure!(status.success(), "`systemctl {verb}` failed: {status}");
     Ok(())
 }
