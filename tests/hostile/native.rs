@@ -3,8 +3,8 @@
 use std::fs;
 
 use ostler_format::delta::{
-    DeltaFrame, DeltaGroup, MAX_FRAME, MAX_PREFIX, NativeDelta, NativeEntry, NativeList, Source,
-    SourceRange,
+    Coding, DeltaFrame, DeltaGroup, MAX_FRAME, MAX_PREFIX, NativeDelta, NativeEntry, NativeList,
+    Source, SourceRange,
 };
 use ostler_format::pack::{Pack, PackMember};
 use ostler_format::{Checksum, CommitId, ObjectKind, ObjectName};
@@ -41,6 +41,7 @@ fn delta(from: CommitId, size: u64, packed: &[u8]) -> NativeDelta {
     while left > 0 {
         let unpacked = left.min(MAX_FRAME);
         frames.push(DeltaFrame {
+            coding: Coding::AfterPrefix,
             packed: packed.len() as u64,
             unpacked,
             prefix: Vec::new(),
@@ -64,6 +65,21 @@ fn delta(from: CommitId, size: u64, packed: &[u8]) -> NativeDelta {
 fn file(delta: &NativeDelta, packed: &[u8]) -> Vec<u8> {
     let frames: usize = delta.groups.iter().map(|group| group.frames.len()).sum();
     [delta.to_bytes(), packed.repeat(frames)].concat()
+}
+
+/// A difference without changes, whose parts are stored.
+fn stored_difference(control: &[u8], fresh: &[u8]) -> Vec<u8> {
+    // LZMA2: a chunk that is not compressed, of a length less 1, and the end.
+    let stored = |bytes: &[u8]| match bytes.len().checked_sub(1) {
+        Some(length) => {
+            let length = u16::to_be_bytes(length as u16);
+            [&[1][..], &length, bytes, &[0]].concat()
+        }
+        None => Vec::new(),
+    };
+    let control = stored(control);
+    let lengths = [control.len() as u8, 0];
+    [&lengths[..], &control, &stored(fresh)].concat()
 }
 
 /// Deltas, each with what is wrong with it.
@@ -91,6 +107,29 @@ fn lies(from: CommitId) -> Vec<(&'static str, Vec<u8>)> {
         length: MAX_PREFIX as u32,
     });
     lies.push(("a source that nobody has", file(&whole, &bomb)));
+    for (what, size, parts) in [
+        ("a difference of noise", 1000, b"\x02\x02noise".to_vec()),
+        ("a difference that is cut", 1000, vec![0xff, 0xff, 0x7f, 0]),
+        (
+            "a difference of more than it says",
+            5,
+            stored_difference(&[], &[b'a'; 60_000]),
+        ),
+        (
+            "a difference of less than it says",
+            1000,
+            stored_difference(&[], b"little"),
+        ),
+        (
+            "a region of what does not stand before",
+            100_000,
+            stored_difference(&[0, 0xff, 0x7f, 0], &[b'a'; 50_000]),
+        ),
+    ] {
+        let mut lie = delta(from, size, &parts);
+        lie.groups[0].frames[0].coding = Coding::Difference;
+        lies.push((what, file(&lie, &parts)));
+    }
     let index = delta(from, 1000, &bomb).to_bytes();
     let mut long = index.clone();
     long[9..17].copy_from_slice(&(16_u64 << 20).to_le_bytes());

@@ -9,6 +9,7 @@
 //! Nothing is applied here: an [`Operation`] says which bytes of which data it wants, and whoever applies it checks that
 //! they are there.
 
+mod difference;
 mod index;
 mod name;
 mod native;
@@ -16,11 +17,12 @@ mod opcode;
 mod part;
 mod superblock;
 
+pub use difference::{Difference, Region};
 pub use index::{DELTAS_KEY, DeltaIndex};
 pub use name::DeltaName;
 pub use native::{
-    DeltaFrame, DeltaGroup, MAX_FRAME, MAX_NATIVE_INDEX, MAX_NATIVE_LIST, MAX_PREFIX, MIN_FRAME,
-    NATIVE_HEAD, NativeDelta, NativeEntry, NativeList, Source, SourceRange,
+    Coding, DeltaFrame, DeltaGroup, MAX_FRAME, MAX_NATIVE_INDEX, MAX_NATIVE_LIST, MAX_PREFIX,
+    MIN_FRAME, NATIVE_HEAD, NativeDelta, NativeEntry, NativeList, Source, SourceRange,
 };
 pub use opcode::{MAX_OPERATION_SIZE, Operation, Operations};
 pub use part::{

@@ -3,8 +3,9 @@
 //! ```text
 //! delta   index: commits, old objects that are referred to, groups with their frames      sealed by a SHA-256
 //!         groups, one after the other; a group is some objects, one after the other
-//!           frame    a Zstandard frame of at most 8 MiB of a group
-//!                    before it, as if it had been unpacked already, stand pieces of old objects: its prefix
+//!           frame    at most 8 MiB of a group, coded in one of two ways, with pieces of old objects before it: its prefix
+//!                      a Zstandard frame, to which the prefix is what has been unpacked already
+//!                      or what differs from the prefix, a [`Difference`](super::Difference)
 //! list    the deltas that lead to a commit: from which one, name and length of the file, length of its index
 //! ```
 //! A client reads the list, the index of the best delta and then the groups of which it lacks an object, each by a range of the file.
@@ -27,13 +28,15 @@ pub const MAX_FRAME: u64 = 8 << 20;
 /// Bytes that a frame that is not the last of its group holds, at least.
 pub const MIN_FRAME: u64 = 1 << 20;
 /// Bytes that may stand before a frame: they are in memory while it is unpacked.
-pub const MAX_PREFIX: u64 = 32 << 20;
+pub const MAX_PREFIX: u64 = 16 << 20;
 
 const OBJECT: &str = "native delta";
 const MAGIC: &[u8; 8] = b"OSTLDELT";
 const LIST: &str = "list of native deltas";
 const LIST_MAGIC: &[u8; 8] = b"OSTLDLST";
-const VERSION: u8 = 1;
+/// Of a delta. The first had no codings, and prefixes of up to 32 MiB: who reads only that does without deltas of this one.
+const VERSION: u8 = 2;
+const LIST_VERSION: u8 = 1;
 /// Bytes from which the length of an index is known: the magic, the version and the length.
 pub const NATIVE_HEAD: usize = MAGIC.len() + 1 + 8;
 
@@ -68,9 +71,36 @@ pub struct DeltaGroup {
     pub frames: Vec<DeltaFrame>,
 }
 
-/// A Zstandard frame.
+/// How a frame is to be read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Coding {
+    /// As a Zstandard frame, to which its prefix has been unpacked already.
+    #[default]
+    AfterPrefix,
+    /// As what differs from its prefix: a [`Difference`](super::Difference), whose parts are LZMA2 streams.
+    Difference,
+}
+
+impl Coding {
+    fn number(self) -> u64 {
+        match self {
+            Self::AfterPrefix => 0,
+            Self::Difference => 1,
+        }
+    }
+
+    fn of_number(number: u64) -> Option<Self> {
+        [Self::AfterPrefix, Self::Difference]
+            .into_iter()
+            .find(|coding| coding.number() == number)
+    }
+}
+
+/// A piece of a group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeltaFrame {
+    /// How it is to be read.
+    pub coding: Coding,
     /// Its length in the delta.
     pub packed: u64,
     /// Bytes that it holds.
@@ -205,7 +235,8 @@ impl DeltaGroup {
         write_varint(self.frames.len() as u64, out);
         for frame in &self.frames {
             let count = frame.prefix.len() as u64;
-            for number in [frame.packed, frame.unpacked, count] {
+            let coding = frame.coding.number();
+            for number in [coding, frame.packed, frame.unpacked, count] {
                 write_varint(number, out);
             }
             for range in &frame.prefix {
@@ -261,6 +292,8 @@ fn read_group(reader: &mut Reader<'_>, sources: &[Source]) -> Result<DeltaGroup,
 }
 
 fn read_frame(reader: &mut Reader<'_>, sources: &[Source]) -> Result<DeltaFrame, ObjectError> {
+    let coding = Coding::of_number(reader.number()?);
+    let coding = coding.ok_or_else(|| bad("a frame is coded in a way that is not known"))?;
     let (packed, unpacked) = (reader.number()?, reader.number()?);
     if unpacked == 0 || unpacked > MAX_FRAME {
         return Err(bad("a frame is too large, or holds nothing"));
@@ -279,6 +312,7 @@ fn read_frame(reader: &mut Reader<'_>, sources: &[Source]) -> Result<DeltaFrame,
         prefix.push(range);
     }
     Ok(DeltaFrame {
+        coding,
         packed,
         unpacked,
         prefix,
@@ -357,7 +391,7 @@ impl NativeList {
     /// It is not in this form, its checksum is wrong, it is out of order, or an index is longer than [`MAX_NATIVE_INDEX`] or than its file.
     pub fn parse(bytes: &[u8]) -> Result<Self, ObjectError> {
         let mut reader = Reader::of_sealed(LIST, bytes)?;
-        reader.begin(LIST_MAGIC, VERSION)?;
+        reader.begin(LIST_MAGIC, LIST_VERSION)?;
         let mut deltas: Vec<NativeEntry> = Vec::new();
         for _ in 0..reader.number()? {
             let entry = NativeEntry {
@@ -385,7 +419,7 @@ impl NativeList {
     /// The file.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = LIST_MAGIC.to_vec();
-        out.push(VERSION);
+        out.push(LIST_VERSION);
         write_varint(self.deltas.len() as u64, &mut out);
         for entry in &self.deltas {
             out.extend_from_slice(entry.from.checksum().as_bytes());

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deltas;
+mod difference;
 mod gvariant_crate;
 mod mutations;
 mod native;

@@ -1,8 +1,8 @@
 //! Native deltas and their lists: read as written, and refused where they lie.
 
 use ostler_format::delta::{
-    DeltaFrame, DeltaGroup, MAX_FRAME, MAX_NATIVE_INDEX, MAX_PREFIX, MIN_FRAME, NATIVE_HEAD,
-    NativeDelta, NativeEntry, NativeList, Source, SourceRange,
+    Coding, DeltaFrame, DeltaGroup, MAX_FRAME, MAX_NATIVE_INDEX, MAX_PREFIX, MIN_FRAME,
+    NATIVE_HEAD, NativeDelta, NativeEntry, NativeList, Source, SourceRange,
 };
 use ostler_format::pack::{MAX_GROUP_SIZE, Pack, PackMember};
 use ostler_format::{Checksum, CommitId, ObjectKind, ObjectName};
@@ -47,6 +47,7 @@ fn sample() -> NativeDelta {
                     member(b"to", ObjectKind::CommitMeta, 20),
                 ],
                 frames: vec![DeltaFrame {
+                    coding: Coding::AfterPrefix,
                     packed: 200,
                     unpacked: 320,
                     prefix: Vec::new(),
@@ -58,6 +59,7 @@ fn sample() -> NativeDelta {
                     member(b"b", ObjectKind::File, 30),
                 ],
                 frames: vec![DeltaFrame {
+                    coding: Coding::Difference,
                     packed: 90,
                     unpacked: 750,
                     prefix: vec![range(1, 0, 700), range(0, 49_999_999, 1)],
@@ -67,11 +69,13 @@ fn sample() -> NativeDelta {
                 members: vec![member(b"c", ObjectKind::File, MAX_FRAME + 7)],
                 frames: vec![
                     DeltaFrame {
+                        coding: Coding::Difference,
                         packed: 1000,
                         unpacked: MAX_FRAME,
                         prefix: vec![range(0, 0, MAX_PREFIX as u32)],
                     },
                     DeltaFrame {
+                        coding: Coding::AfterPrefix,
                         packed: 20,
                         unpacked: 7,
                         prefix: Vec::new(),
@@ -181,6 +185,33 @@ fn an_index_that_lies_is_refused() {
     let mut head = *bytes.first_chunk::<NATIVE_HEAD>().unwrap();
     head[NATIVE_HEAD - 8..].copy_from_slice(&(MAX_NATIVE_INDEX + 1).to_le_bytes());
     assert_eq!(NativeDelta::index_size(&head), None);
+}
+
+#[test]
+fn a_delta_of_another_version_or_coding_is_refused() {
+    fn sealed(mut bytes: Vec<u8>, at: usize, byte: u8) -> Vec<u8> {
+        bytes[at] = byte;
+        let body = bytes.len() - 32;
+        let sum = Checksum::of(&bytes[..body]);
+        bytes[body..].copy_from_slice(sum.as_bytes());
+        bytes
+    }
+    let mut delta = sample();
+    delta.groups.truncate(1);
+    let bytes = delta.to_bytes();
+    assert!(NativeDelta::parse(&sealed(bytes.clone(), 8, 2)).is_ok());
+    for version in [0, 1, 3, 255] {
+        let other = sealed(bytes.clone(), 8, version);
+        assert!(NativeDelta::parse(&other).is_err(), "version {version}");
+        let head = other.first_chunk::<NATIVE_HEAD>().unwrap();
+        assert_eq!(NativeDelta::index_size(head), None);
+    }
+    // The coding, two lengths of two bytes each and a count come last.
+    let coding = bytes.len() - 32 - 6;
+    for (number, is_one) in [(0, true), (1, true), (2, false), (0x7f, false)] {
+        let other = sealed(bytes.clone(), coding, number);
+        assert_eq!(NativeDelta::parse(&other).is_ok(), is_one, "{number}");
+    }
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use std::fs;
 use std::path::Path;
 
-use ostler_format::delta::{Part, Superblock};
+use ostler_format::delta::{NativeDelta, Part, Superblock};
 use ostler_format::{
     Annotate, Checksum, Commit, DirMeta, DirTree, FileHeader, Metadata, SizeEntry, Summary, Type,
     Value, Xattrs,
@@ -55,6 +55,7 @@ fn rewrite(kind: &str, bytes: &[u8]) -> Vec<u8> {
             .to_user_meta()
             .unwrap(),
         "superblock" => Superblock::parse(bytes).unwrap().to_bytes().unwrap(),
+        "native-delta" => NativeDelta::parse(bytes).unwrap().to_bytes(),
         "part" => Part::parse(bytes).unwrap().to_bytes(),
         "sizes" => SizeEntry::parse(bytes).unwrap().to_bytes(),
         "content" => {
@@ -109,5 +110,5 @@ fn the_bytes_in_the_documents_are_what_this_crate_reads_and_writes() {
             }
         }
     }
-    assert!(checked >= 18, "{checked}");
+    assert!(checked >= 19, "{checked}");
 }

@@ -14,17 +14,13 @@ use std::io;
 use std::thread;
 
 use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
+use ostler_format::delta::Coding;
 
+use crate::delta::native::encode;
 use crate::error::StoreError;
 
 /// Blocks that are read and not written yet, for each thread that compresses.
 pub(crate) const BLOCKS_A_THREAD: usize = 2;
-
-/// Bytes before a frame from which on no level above [`LEVEL_AFTER_MUCH`] is used: filling the trees of those with so much takes longer than
-/// all else, while long matches are found at any level.
-const MUCH: usize = 8 << 20;
-const LEVEL_AFTER_MUCH: i32 = 12;
 
 /// Bytes that become one frame.
 pub(crate) struct Block<T> {
@@ -38,6 +34,7 @@ pub(crate) struct Block<T> {
 /// A compressed block.
 pub(crate) struct Frame<T> {
     pub(crate) bytes: Vec<u8>,
+    pub(crate) coding: Coding,
     pub(crate) tag: T,
 }
 
@@ -105,14 +102,17 @@ fn compress_some<T>(blocks: &Receiver<(u64, Block<T>)>, frames: &Sender<Numbered
     let mut compressor = zstd::bulk::Compressor::new(level);
     for (number, block) in blocks {
         let packed = match &mut compressor {
-            _ if !block.prefix.is_empty() => compress_after(&block.prefix, &block.bytes, level),
-            Ok(compressor) => compressor.compress(&block.bytes),
+            _ if !block.prefix.is_empty() => encode(&block.prefix, &block.bytes, level),
+            Ok(compressor) => compressor
+                .compress(&block.bytes)
+                .map(|bytes| (Coding::AfterPrefix, bytes)),
             Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
         };
-        let frame = packed.map(|mut bytes| {
+        let frame = packed.map(|(coding, mut bytes)| {
             bytes.shrink_to_fit();
             Frame {
                 bytes,
+                coding,
                 tag: block.tag,
             }
         });
@@ -120,30 +120,6 @@ fn compress_some<T>(blocks: &Receiver<(u64, Block<T>)>, frames: &Sender<Numbered
             return;
         }
     }
-}
-
-/// Compresses into a frame that can be unpacked where `prefix` is at hand.
-pub(crate) fn compress_after(prefix: &[u8], bytes: &[u8], level: i32) -> io::Result<Vec<u8>> {
-    let failed = |code| io::Error::other(get_error_name(code));
-    let level = match prefix.len() > MUCH {
-        true => level.min(LEVEL_AFTER_MUCH),
-        false => level,
-    };
-    let mut context = CCtx::create();
-    let reach = (prefix.len() + bytes.len()).next_power_of_two();
-    // Wide enough for all of both: the finder of long matches has its tables by it.
-    let window_log = reach.trailing_zeros().clamp(17, 27);
-    for parameter in [
-        CParameter::CompressionLevel(level),
-        CParameter::WindowLog(window_log),
-        CParameter::EnableLongDistanceMatching(true),
-    ] {
-        context.set_parameter(parameter).map_err(failed)?;
-    }
-    context.ref_prefix(prefix).map_err(failed)?;
-    let mut packed = Vec::with_capacity(compress_bound(bytes.len()));
-    context.compress2(&mut packed, bytes).map_err(failed)?;
-    Ok(packed)
 }
 
 fn write_all<T>(
@@ -163,27 +139,4 @@ fn write_all<T>(
         }
     }
     Ok(())
-}
-
-#[cfg(test)]
-mod tests {
-    use zstd::zstd_safe::DCtx;
-
-    use super::*;
-    use crate::noise::noise;
-
-    #[test]
-    fn what_stands_before_is_found_however_much_and_far_it_is() {
-        for (length, level) in [(1 << 20, 19), (MUCH + (1 << 20), 19), (MUCH + 5, 3)] {
-            let prefix = noise(length, 5);
-            let bytes = [&prefix[7..500_000], b"new", &prefix[length - 400_000..]].concat();
-            let packed = compress_after(&prefix, &bytes, level).unwrap();
-            assert!(packed.len() < 4000, "{length}: {}", packed.len());
-            let mut context = DCtx::create();
-            context.ref_prefix(&prefix).unwrap();
-            let mut unpacked = Vec::with_capacity(bytes.len());
-            context.decompress(&mut unpacked, &packed).unwrap();
-            assert!(unpacked == bytes);
-        }
-    }
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use ostler_format::delta::{DeltaName, NativeDelta, NativeEntry, NativeList, SourceRange};
+use ostler_format::delta::{Coding, DeltaName, NativeDelta, NativeEntry, NativeList, SourceRange};
 use ostler_format::pack::Pack;
 use ostler_format::{Checksum, CommitId, ObjectKind, ObjectName};
 use ostler_store::delta::native::{self, NativeFile, NativeGenerated, NativeOptions};
@@ -65,6 +65,10 @@ fn changed(old: &[u8]) -> Vec<u8> {
 
 impl Stage {
     fn new() -> Self {
+        Self::made_with(options())
+    }
+
+    fn made_with(options: NativeOptions) -> Self {
         let root = scratch();
         let mut published = Published::new(root.path());
         let old = noise(LARGE, 5);
@@ -76,7 +80,7 @@ impl Stage {
         let made = native::generate(
             &published.repo,
             (from, to),
-            options(),
+            options,
             &Placement::InRepo,
             &Silent,
         );
@@ -319,7 +323,7 @@ fn whatever_is_wrong_with_a_delta_the_pull_is_whole_and_says_so_once() {
         change(&mut bytes);
         std::fs::write(path, bytes).unwrap();
     }
-    let damages: [(&str, Damage); 11] = [
+    let damages: [(&str, Damage); 13] = [
         ("no file", |stage| {
             std::fs::remove_file(stage.file()).unwrap()
         }),
@@ -347,6 +351,17 @@ fn whatever_is_wrong_with_a_delta_the_pull_is_whole_and_says_so_once() {
                 let last = groups.last_mut().unwrap();
                 last.members[0].name =
                     Some(ObjectName::new(Checksum::of(b"another"), ObjectKind::File));
+            });
+        }),
+        ("frames that are no differences", |stage| {
+            stage.lie(|delta| code(delta, Coding::Difference));
+        }),
+        ("a version that is yet to come", |stage| {
+            rewrite(&stage.file(), |bytes| {
+                bytes[8] += 1;
+                let end = stage.entry().index_size as usize - 32;
+                let sum = Checksum::of(&bytes[..end]);
+                bytes[end..end + 32].copy_from_slice(sum.as_bytes());
             });
         }),
         ("what stands before is elsewhere", |stage| {
@@ -389,6 +404,45 @@ fn whatever_is_wrong_with_a_delta_the_pull_is_whole_and_says_so_once() {
         let verified = native::verify(&stage.published.repo, &stage.name);
         assert!(verified.is_err(), "{what} is found by verify");
     }
+}
+
+fn code(delta: &mut NativeDelta, coding: Coding) {
+    for frame in delta.groups.iter_mut().flat_map(|group| &mut group.frames) {
+        frame.coding = coding;
+    }
+}
+
+#[test]
+fn differences_are_made_at_high_levels_and_lead_as_well_and_fail_as_cleanly() {
+    let high = NativeOptions {
+        level: 19,
+        ..options()
+    };
+    let mut stage = Stage::made_with(high);
+    let native = NativeFile::of_repo(&stage.published.repo, &stage.name).unwrap();
+    let frames = native.delta.groups.iter().flat_map(|group| &group.frames);
+    let differences = frames.filter(|frame| frame.coding == Coding::Difference);
+    assert!(differences.count() >= 2, "the large file is two frames");
+    assert_eq!(
+        native::verify(&stage.published.repo, &stage.name).unwrap(),
+        3
+    );
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let (bytes, told) = pull_of(&stage.client, &of_main());
+    stage.client.assert_whole(stage.published.commit);
+    assert!(bytes < 12_000, "{bytes} bytes for 4,000 that are new");
+    assert_eq!(told, ["a native delta leads to the commit"]);
+    assert_eq!(loose(&server), 0, "objects were asked for by themselves");
+
+    let mut stage = Stage::made_with(high);
+    stage.lie(|delta| code(delta, Coding::AfterPrefix));
+    let server = Server::honest(&stage.published.path);
+    stage.client.set_origin(&server.url());
+    let (_, told) = pull_of(&stage.client, &of_main());
+    stage.client.assert_whole(stage.published.commit);
+    let notices = told.iter().filter(|text| text.contains("cannot be used"));
+    assert_eq!(notices.count(), 1, "{told:?}");
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! in machine code, which come out as mostly zeros and compress well.
 
 use divsufsort::sort;
+use ostler_format::delta::Region;
 
 /// How much better a match elsewhere must be than going on where one is.
 const GAIN: usize = 8;
@@ -21,6 +22,7 @@ const COMPARED: usize = 4096;
 ///
 /// Memory is five times the old file's length and the patch's.
 pub(super) fn diff(old: &[u8], new: &[u8]) -> Vec<u8> {
+    let steps = regions(old, new);
     let mut patch = Patch {
         old,
         new,
@@ -28,6 +30,14 @@ pub(super) fn diff(old: &[u8], new: &[u8]) -> Vec<u8> {
         scanned: 0,
         at: 0,
     };
+    patch.write(&steps);
+    patch.out
+}
+
+/// Finds where `new` is like `old`; in the order of `new`, where regions do not overlap.
+///
+/// Memory is five times the old file's length.
+pub(in crate::delta) fn regions(old: &[u8], new: &[u8]) -> Vec<Region> {
     // What both begin and end with needs no search, and is most of many files.
     let prefix = common_prefix(old, new);
     let suffix = common_suffix(&old[prefix..], &new[prefix..]);
@@ -35,14 +45,14 @@ pub(super) fn diff(old: &[u8], new: &[u8]) -> Vec<u8> {
     let middle_new = &new[prefix..new.len() - suffix];
     let mut steps = Vec::new();
     if prefix > 0 {
-        steps.push(Match {
+        steps.push(Region {
             old: 0,
             new: 0,
             length: prefix,
         });
     }
     if !middle_old.is_empty() && !middle_new.is_empty() {
-        let shift = |found: Match| Match {
+        let shift = |found: Region| Region {
             old: found.old + prefix,
             new: found.new + prefix,
             length: found.length,
@@ -50,22 +60,13 @@ pub(super) fn diff(old: &[u8], new: &[u8]) -> Vec<u8> {
         steps.extend(matches(middle_old, middle_new).into_iter().map(shift));
     }
     if suffix > 0 {
-        steps.push(Match {
+        steps.push(Region {
             old: old.len() - suffix,
             new: new.len() - suffix,
             length: suffix,
         });
     }
-    patch.write(&steps);
-    patch.out
-}
-
-/// Bytes of the new file that are the old file's, or nearly.
-#[derive(Clone, Copy, Debug)]
-struct Match {
-    old: usize,
-    new: usize,
-    length: usize,
+    steps
 }
 
 fn common_prefix(a: &[u8], b: &[u8]) -> usize {
@@ -78,7 +79,7 @@ fn common_suffix(a: &[u8], b: &[u8]) -> usize {
 }
 
 /// Finds where the new file is like the old one; regions are in the order of the new file and do not overlap there.
-fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
+fn matches(old: &[u8], new: &[u8]) -> Vec<Region> {
     let suffixes = sort(old).into_parts().1;
     let mut found = Vec::new();
     let (mut scan, mut length, mut position) = (0, 0, 0);
@@ -134,7 +135,7 @@ fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
             }
         };
         if forward > 0 {
-            found.push(Match {
+            found.push(Region {
                 old: last_position,
                 new: last_scan,
                 length: forward,
@@ -239,8 +240,8 @@ struct Patch<'p> {
 }
 
 impl Patch<'_> {
-    fn write(&mut self, matches: &[Match]) {
-        let first = matches.first().copied().unwrap_or(Match {
+    fn write(&mut self, matches: &[Region]) {
+        let first = matches.first().copied().unwrap_or(Region {
             old: 0,
             new: self.new.len(),
             length: 0,

@@ -9,7 +9,7 @@
 //! The same commits and options give the same parts, however many processors there are. Memory is held to a budget: what does
 //! not fit into it is done in a cheaper way.
 
-mod bsdiff;
+pub(super) mod bsdiff;
 mod budget;
 mod copies;
 mod encode;

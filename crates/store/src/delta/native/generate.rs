@@ -226,6 +226,7 @@ impl Body {
         self.file.write_all(&frame.bytes).map_err(writing)?;
         self.written += packed;
         self.frames.push(DeltaFrame {
+            coding: frame.coding,
             packed,
             unpacked: frame.tag.unpacked,
             prefix: frame.tag.ranges,

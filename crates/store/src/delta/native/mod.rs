@@ -10,6 +10,8 @@
 //! | `catalog` | which deltas there are; removes those that nothing lists |
 //! | `similar` | finds old files by content, where neither path nor name tells |
 //! | `old` | what stands before frames: made, and read again |
+//! | `align` | where a new version is like an old one |
+//! | `encode` | a frame, coded and read again |
 //! | `generate` | making a delta, with the pipeline that makes [packs](crate::pack) |
 //! | `file` | a delta's file opened; its groups |
 //! | `apply` | a whole delta whose file is at hand |
@@ -19,8 +21,10 @@
 //! deltas says so in its `config` (`native-deltas` in the group `[ostler]`), and a [pull](mod@crate::pull) then takes groups as it takes those
 //! of packs: what comes out of one is an object only if its checksum is right. Each frame that is unpacked takes at most 48 MiB, whatever the sizes.
 
+mod align;
 mod apply;
 mod catalog;
+mod encode;
 mod file;
 mod generate;
 mod old;
@@ -34,4 +38,5 @@ pub(crate) use file::groups;
 pub use generate::{DEFAULT_LEVEL, LEVELS, NativeGenerated, NativeOptions, generate};
 pub use verify::verify;
 
+pub(crate) use encode::encode;
 pub(crate) use old::OldObjects;

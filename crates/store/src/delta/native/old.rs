@@ -9,8 +9,8 @@ use std::sync::Arc;
 use ostler_format::delta::{DeltaFrame, MAX_PREFIX, Source, SourceRange};
 use ostler_format::{FileId, ObjectKind, ObjectName};
 use ostler_fs::TempFile;
-use zstd::zstd_safe::{DCtx, get_error_name};
 
+use super::encode::decode;
 use crate::error::StoreError;
 use crate::pack::{Before, Cut, Standing};
 use crate::repo::Repo;
@@ -39,17 +39,7 @@ impl OldObjects {
     pub(crate) fn unpack(&self, frame: &DeltaFrame, packed: &[u8]) -> io::Result<Vec<u8>> {
         let prefix = self.prefix(frame)?;
         let length = usize::try_from(frame.unpacked).map_err(io::Error::other)?;
-        let failed = |code| io::Error::new(io::ErrorKind::InvalidData, get_error_name(code));
-        let mut context =
-            DCtx::try_create().ok_or_else(|| io::Error::from(io::ErrorKind::OutOfMemory))?;
-        context.ref_prefix(&prefix).map_err(failed)?;
-        // Not longer: more than this is an error of the decoder's.
-        let mut unpacked = Vec::with_capacity(length);
-        context.decompress(&mut unpacked, packed).map_err(failed)?;
-        if unpacked.len() != length {
-            return Err(invalid("a frame holds less than it should"));
-        }
-        Ok(unpacked)
+        decode(frame.coding, (&prefix, packed), length)
     }
 
     fn prefix(&self, frame: &DeltaFrame) -> io::Result<Vec<u8>> {

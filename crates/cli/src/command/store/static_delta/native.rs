@@ -1,6 +1,6 @@
 //! What the verbs of `static-delta` say of native deltas.
 
-use ostler_format::delta::{DeltaGroup, DeltaName};
+use ostler_format::delta::{Coding, DeltaGroup, DeltaName};
 use ostler_store::Repo;
 use ostler_store::delta::native::{NativeFile, NativeGenerated};
 
@@ -48,6 +48,7 @@ pub(super) fn show(
             "index_bytes": native.index_size,
             "sources": delta.sources.len(),
             "groups": groups,
+            "differences": differences(&delta.groups),
             "objects": objects,
             "download_bytes": native.size,
             "object_bytes": object_bytes,
@@ -64,6 +65,15 @@ pub(super) fn show(
         format!("Number of objects: {objects}"),
         format!("Number of old objects: {}", delta.sources.len()),
         format!("Number of groups: {}", delta.groups.len()),
+        format!(
+            "Number of frames: {}, {} of them differences",
+            delta
+                .groups
+                .iter()
+                .map(|group| group.frames.len())
+                .sum::<usize>(),
+            differences(&delta.groups)
+        ),
         sized("Index Size", native.index_size),
         sized("Total Size", native.size),
         sized("Total Uncompressed Size", object_bytes),
@@ -71,6 +81,13 @@ pub(super) fn show(
         context.printer.line(line)?;
     }
     Ok(())
+}
+
+/// How many frames are differences.
+fn differences(groups: &[DeltaGroup]) -> usize {
+    let frames = groups.iter().flat_map(|group| &group.frames);
+    let differences = frames.filter(|frame| frame.coding == Coding::Difference);
+    differences.count()
 }
 
 fn json(group: &DeltaGroup) -> serde_json::Value {
