@@ -7,7 +7,7 @@
 //! | [`tree`] | files of a commit or a directory, found by path |
 //! | [`database`] | what a tree says is installed |
 //! | [`changes`], [`changelogs`] | what changes between two trees, and what changelogs say of it |
-//! | [`file`] | packages as files: what they say of themselves, and whether they are whole |
+//! | [`mod@file`] | packages as files: what they say of themselves, and whether they are whole |
 //! | [`mod@import`] | a package as a commit |
 //! | [`deb`] | Debian's formats |
 //! | [`mod@rpm`] | rpm's formats |
