@@ -11,6 +11,7 @@
 //! | [`Grub2`] | `loader.B/grub-menu.cfg` for a `grub.cfg` that stays ([`StandingConfig`]) | with the swap |
 //! | | `loader.B/grub.cfg`, or `efi/EFI/VENDOR/grub.cfg` | with the swap, or at once |
 //!
+//! [`grub_disk`] puts GRUB itself on a new disk.
 //! [`first_root`] is what runs before the system's own root is there, [`tree_files`] what a tree carries for that, [`trial`] which deployments have
 //! proven themselves and what becomes of one that does not, [`counting`] what boot loaders are told of that.
 //!
@@ -22,6 +23,7 @@ mod choice;
 pub mod counting;
 pub mod first_root;
 mod grub2;
+pub mod grub_disk;
 mod syslinux;
 pub mod systemd_boot;
 pub mod tree_files;

@@ -55,11 +55,12 @@ pub(crate) fn prepare_root() -> &'static Path {
 }
 
 /// The modules and those that they need, in the order to load them.
-fn module_files(kernel: &Path) -> Vec<String> {
+fn module_files(kernel: &Path, file_system: &str) -> Vec<String> {
     let text = fs::read_to_string(kernel.join("modules.dep")).unwrap();
     let mut ordered = Vec::new();
     let mut seen = BTreeSet::new();
-    for module in MODULES {
+    let more = [file_system].into_iter().filter(|name| !name.is_empty());
+    for module in MODULES.into_iter().chain(more) {
         let suffix = format!("/{module}.ko");
         let line = text
             .lines()
@@ -86,8 +87,19 @@ pub(crate) enum Init {
     First,
 }
 
-/// Writes an initramfs to `file`; `config` is its `prepare-root.conf`, `keys` its key file.
-pub(crate) fn write(file: &Path, scratch: &Path, init: Init, config: &str, keys: Option<&str>) {
+/// What an initramfs has.
+pub(crate) struct Contents<'a> {
+    pub(crate) init: Init,
+    /// Its `prepare-root.conf`.
+    pub(crate) config: &'a str,
+    /// Its key file.
+    pub(crate) keys: Option<&'a str>,
+    /// The module of the root's file system, if that is not ext4.
+    pub(crate) file_system: &'a str,
+}
+
+/// Writes an initramfs to `file`.
+pub(crate) fn write(file: &Path, scratch: &Path, contents: &Contents<'_>) {
     let root = scratch.join("initramfs");
     if root.exists() {
         fs::remove_dir_all(&root).unwrap();
@@ -112,8 +124,8 @@ pub(crate) fn write(file: &Path, scratch: &Path, init: Init, config: &str, keys:
         root.join("usr/lib/ostree/ostree-prepare-root"),
     )
     .unwrap();
-    fs::write(root.join("etc/ostree/prepare-root.conf"), config).unwrap();
-    if let Some(keys) = keys {
+    fs::write(root.join("etc/ostree/prepare-root.conf"), contents.config).unwrap();
+    if let Some(keys) = contents.keys {
         fs::write(root.join("etc/ostree/initramfs-root-binding.key"), keys).unwrap();
     }
     let kernel = kernel_dir();
@@ -124,7 +136,7 @@ pub(crate) fn write(file: &Path, scratch: &Path, init: Init, config: &str, keys:
          busybox mount -t devtmpfs dev /dev\n\
          busybox mount -t tmpfs -o mode=755 run /run\n",
     );
-    for module in module_files(&kernel) {
+    for module in module_files(&kernel, contents.file_system) {
         let name = Path::new(&module).file_name().unwrap().to_str().unwrap();
         fs::copy(kernel.join(&module), root.join("lib").join(name)).unwrap();
         script.push_str(&format!("busybox insmod /lib/{name}\n"));
@@ -132,9 +144,15 @@ pub(crate) fn write(file: &Path, scratch: &Path, init: Init, config: &str, keys:
     script.push_str(
         "while [ ! -b /dev/vda ]; do busybox usleep 20000; done\n\
          case \" $(busybox cat /proc/cmdline) \" in *' ro '*) mode=ro ;; *) mode=rw ;; esac\n\
-         busybox mount -o $mode /dev/vda /sysroot\n",
+         device=/dev/vda\n\
+         for word in $(busybox cat /proc/cmdline); do\n\
+         case $word in root=UUID=*) wanted=${word#root=} ;; esac; done\n\
+         if [ \"$wanted\" ]; then\n\
+         device=$(busybox findfs $wanted) || { echo ':: no' $wanted; busybox poweroff -f; }\n\
+         fi\n\
+         busybox mount -o $mode $device /sysroot\n",
     );
-    script.push_str(match init {
+    script.push_str(match contents.init {
         Init::Initramfs => {
             "/usr/lib/ostree/ostree-prepare-root /sysroot 2>/run/why ||\n\
              { echo ':: no root:' $(busybox cat /run/why); busybox poweroff -f; }\n\

@@ -46,6 +46,13 @@ impl Default for Hardware {
     }
 }
 
+/// What starts the boot loader of a disk.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Firmware {
+    Bios,
+    Uefi,
+}
+
 /// What a boot loader takes from a disk.
 struct Choice {
     kernel: PathBuf,
@@ -102,6 +109,27 @@ impl Choice {
     }
 }
 
+/// A machine with a disk, and a second one that has a script; the folder is for that.
+fn qemu(hardware: Hardware, image: &Path, (scratch, script): (&Path, &str)) -> Command {
+    let script_disk = scratch.join("script");
+    // Disks are made of sectors.
+    let mut padded = script.as_bytes().to_vec();
+    padded.resize(padded.len().next_multiple_of(4096), b'\n');
+    fs::write(&script_disk, padded).unwrap();
+    let drive = |path: &Path| format!("file={},format=raw,if=virtio,cache=unsafe", path.display());
+    let network = match hardware.network {
+        true => "user,model=virtio-net-pci",
+        false => "none",
+    };
+    let mut qemu = Command::new("qemu-system-x86_64");
+    qemu.args(["-machine", "pc,accel=tcg", "-cpu", "max"])
+        .args(["-m", &hardware.memory_mib.to_string()])
+        .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
+        .args(["-nic", network, "-no-reboot"])
+        .args(["-drive", &drive(image), "-drive", &drive(&script_disk)]);
+    qemu
+}
+
 fn field<'a>(entry: &'a str, key: &str) -> &'a str {
     let line = entry.lines().find_map(|line| line.strip_prefix(key));
     line.unwrap_or_else(|| panic!("no `{key}` in {entry}"))
@@ -124,13 +152,6 @@ impl Machine {
     /// Boots the default deployment of a disk, which finds `script` on a second disk.
     pub(crate) fn boot_on(hardware: Hardware, disk: &Disk, script: &str) -> Self {
         let choice = Choice::of(&disk.mount(), disk.scratch(), hardware.loader);
-        let script_disk = disk.scratch().join("script");
-        // Disks are made of sectors.
-        let mut padded = script.as_bytes().to_vec();
-        padded.resize(padded.len().next_multiple_of(4096), b'\n');
-        fs::write(&script_disk, padded).unwrap();
-        let drive =
-            |path: &Path| format!("file={},format=raw,if=virtio,cache=unsafe", path.display());
         let panic = match hardware.restarts_after_panic {
             true => "panic=-1",
             false => "",
@@ -140,26 +161,38 @@ impl Machine {
             "{} console=ttyS0 {panic} no_timer_check quiet",
             choice.options
         );
-        let network = match hardware.network {
-            true => "user,model=virtio-net-pci",
-            false => "none",
-        };
-        let mut qemu = Command::new("qemu-system-x86_64")
-            .args(["-machine", "pc,accel=tcg", "-cpu", "max"])
-            .args(["-m", &hardware.memory_mib.to_string()])
-            .args(["-display", "none", "-monitor", "none", "-serial", "stdio"])
-            .args(["-nic", network, "-no-reboot"])
-            .args([
-                "-drive",
-                &drive(&disk.image()),
-                "-drive",
-                &drive(&script_disk),
-            ])
-            .arg("-kernel")
+        let mut qemu = qemu(hardware, &disk.image(), (disk.scratch(), script));
+        qemu.arg("-kernel")
             .arg(choice.kernel)
             .arg("-initrd")
             .arg(choice.initramfs)
-            .args(["-append", &options])
+            .args(["-append", &options]);
+        Self::start(qemu)
+    }
+
+    /// Boots a disk as a real machine does, by what is on it; `script` is a folder for the second disk, and what stands on that.
+    pub(crate) fn boot_image(
+        hardware: Hardware,
+        image: &Path,
+        firmware: Firmware,
+        script: (&Path, &str),
+    ) -> Self {
+        let mut qemu = qemu(hardware, image, script);
+        if firmware == Firmware::Uefi {
+            let variables = script.0.join("variables");
+            fs::copy("/usr/share/OVMF/OVMF_VARS_4M.fd", &variables).unwrap();
+            let flash = "if=pflash,format=raw";
+            qemu.args([
+                "-drive",
+                &format!("{flash},readonly=on,file=/usr/share/OVMF/OVMF_CODE_4M.fd"),
+            ])
+            .args(["-drive", &format!("{flash},file={}", variables.display())]);
+        }
+        Self::start(qemu)
+    }
+
+    fn start(mut qemu: Command) -> Self {
+        let mut qemu = qemu
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -13,6 +13,7 @@ mod debian_trial;
 mod disk;
 mod first_root;
 mod initramfs;
+mod install;
 mod machine;
 mod power_cut;
 mod tiny;

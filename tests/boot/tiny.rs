@@ -38,6 +38,8 @@ pub(crate) struct Config<'a> {
     /// Kernel arguments.
     pub(crate) kargs: &'a [&'a str],
     pub(crate) first_program: bool,
+    /// The root's, if it is not ext4.
+    pub(crate) file_system: &'a str,
 }
 
 /// A disk with one deployment of the tiny tree in the stateroot `os`.
@@ -114,7 +116,8 @@ impl Tiny {
     }
 }
 
-fn write_tree(tree: &Path, scratch: &Path, config: &Config<'_>) {
+/// Writes the tree.
+pub(crate) fn write_tree(tree: &Path, scratch: &Path, config: &Config<'_>) {
     let kernel = initramfs::kernel_dir();
     let version = kernel.file_name().unwrap();
     let modules = tree.join("usr/lib/modules").join(version);
@@ -177,7 +180,13 @@ fn write_tree(tree: &Path, scratch: &Path, config: &Config<'_>) {
         false => Init::Initramfs,
     };
     let image = modules.join("initramfs.img");
-    initramfs::write(&image, scratch, init, config.prepare_root, config.keys);
+    let contents = initramfs::Contents {
+        init,
+        config: config.prepare_root,
+        keys: config.keys,
+        file_system: config.file_system,
+    };
+    initramfs::write(&image, scratch, &contents);
 }
 
 fn write_busybox(bin: &Path) {

@@ -12,6 +12,7 @@ use crate::etc_merge::EtcMergeError;
 use crate::etc_restore::RestoreError;
 use crate::host_file::{self, HostFileError};
 use crate::initramfs_etc::InitramfsEtcError;
+use crate::install::DiskError;
 use crate::kargs::defaults::DefaultsError;
 use crate::kernel::KernelError;
 use crate::kexec::KexecError;
@@ -39,6 +40,7 @@ pub fn hint(error: &(dyn Error + 'static)) -> Option<String> {
         .or_else(|| error.downcast_ref().and_then(no_policy))
         .or_else(|| error.downcast_ref().and_then(meant))
         .or_else(|| error.downcast_ref().and_then(simple_lock))
+        .or_else(|| error.downcast_ref().and_then(install))
         .or_else(|| simple(error).map(str::to_owned))
         .or_else(|| error.downcast_ref().and_then(verity).map(str::to_owned))
         .or_else(|| disk(error).map(str::to_owned))
@@ -71,6 +73,10 @@ fn disk(error: &(dyn Error + 'static)) -> Option<&'static str> {
         ),
         _ => None,
     }
+}
+
+fn install(error: &DiskError) -> Option<String> {
+    error.hint()
 }
 
 fn plan(error: &PlanError) -> Option<String> {

@@ -18,6 +18,7 @@
 //! | [`etc_restore`], [`factory_reset`], [`apply`] | verbs of `/etc` and of the host file in it |
 //! | [`reset`], [`initramfs_etc`] | what was asked for beyond the tree; files of `/etc` in the first root |
 //! | [`status`], [`holding`], [`history`] | what is told of all of it |
+//! | [`install`] | a bootable disk, made of a repository |
 //! | [`tree_files`] | what a tree carries so that a machine boots it |
 //!
 //! A change goes one way: lock, plan, preflight, materialize, publish, cleanup. Until the boot order is published nothing refers to what was
@@ -43,6 +44,7 @@ pub mod holding;
 pub mod host;
 pub mod host_file;
 pub mod initramfs_etc;
+pub mod install;
 pub mod kargs;
 pub mod kernel;
 pub mod kexec;

@@ -13,6 +13,7 @@
 //! | [`lock`] | open-file-description locks, as libostree takes them |
 //! | [`inode_flags`] | the immutable flag, fs-verity |
 //! | [`loop_device`] | a file as a block device |
+//! | [`disk`] | disks and images of them: sizes, where data is, zeros |
 //! | [`mount`] | mount table, bind, remount, move, private namespace, boot id |
 //! | [`overlay`] | a writable layer above a directory, made complete before it is seen |
 //! | `inherited` | [`inherited()`]: descriptors that the process was given by number |
@@ -24,6 +25,7 @@
 
 pub mod copy;
 mod dir;
+pub mod disk;
 mod error;
 pub mod file;
 mod freeze;

@@ -86,6 +86,15 @@ impl LoopDevice {
 
 /// Makes a block device of a file, for reading only. Needs `CAP_SYS_ADMIN`, the loop driver and its devices in `/dev`.
 pub fn attach_read_only(file: &File) -> Result<LoopDevice> {
+    attach(file, READ_ONLY | AUTOCLEAR)
+}
+
+/// As [`attach_read_only`], for writing, too.
+pub fn attach_writable(file: &File) -> Result<LoopDevice> {
+    attach(file, AUTOCLEAR)
+}
+
+fn attach(file: &File, loop_flags: u32) -> Result<LoopDevice> {
     let control = Path::new(CONTROL);
     let flags = OFlags::RDWR | OFlags::CLOEXEC;
     let opened = rustix::fs::openat(CWD, control, flags, Mode::empty()).context("open", control)?;
@@ -94,10 +103,14 @@ pub fn attach_read_only(file: &File) -> Result<LoopDevice> {
         let number = unsafe { ioctl::ioctl(opened.as_fd(), GetFree) }
             .context("ask for a free loop device", control)?;
         let path = PathBuf::from(format!("/dev/loop{number}"));
-        // Writing is not asked for: what may be read only may be given read-only.
-        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        // Writing is not asked for without need: what may be read only may be given read-only.
+        let access = match loop_flags & READ_ONLY {
+            0 => OFlags::RDWR,
+            _ => OFlags::RDONLY,
+        };
+        let flags = access | OFlags::CLOEXEC;
         let device = rustix::fs::openat(CWD, &path, flags, Mode::empty()).context("open", &path)?;
-        match configure(&device, file) {
+        match configure(&device, file, loop_flags) {
             Ok(()) => {
                 return Ok(LoopDevice {
                     path,
@@ -115,7 +128,7 @@ pub fn attach_read_only(file: &File) -> Result<LoopDevice> {
     ))
 }
 
-fn configure(device: impl AsFd, file: &File) -> rustix::io::Result<()> {
+fn configure(device: impl AsFd, file: &File, flags: u32) -> rustix::io::Result<()> {
     let config = LoopConfig {
         fd: u32::try_from(file.as_raw_fd()).map_err(|_| Errno::BADF)?,
         block_size: 0,
@@ -128,7 +141,7 @@ fn configure(device: impl AsFd, file: &File) -> rustix::io::Result<()> {
             number: 0,
             encrypt_type: 0,
             encrypt_key_size: 0,
-            flags: READ_ONLY | AUTOCLEAR,
+            flags,
             file_name: [0; 64],
             crypt_name: [0; 64],
             encrypt_key: [0; 32],

@@ -6,6 +6,7 @@ mod etc;
 mod health;
 mod host;
 mod package;
+mod install;
 mod program;
 mod signing;
 mod store;
@@ -55,6 +56,10 @@ static OSTLER: Group = Group {
                 verb::<host::reset::ResetLayers>(),
                 verb::<host::apply::Apply>(),
             ],
+        },
+        Section {
+            heading: "New systems",
+            nodes: &[Node::Group(&install::GROUP)],
         },
         Section {
             heading: "This program",

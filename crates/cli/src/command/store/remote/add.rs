@@ -113,33 +113,6 @@ impl Verb for Add {
 }
 
 impl Add {
-    /// The keys that --sign-verify stands for: kinds first, then a key or a file of each.
-    fn sign_verify_keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
-        let (mut kinds, mut keys) = (Vec::new(), Vec::new());
-        for text in &self.sign_verify {
-            let Some((name, reference)) = text.split_once('=') else {
-                bail!("Failed to parse KEYTYPE=[inline|file]:DATA in {text}");
-            };
-            let kind: BareKind = name.parse()?;
-            let (what, value) = match reference.split_once(':') {
-                Some(("inline", key)) => {
-                    kind.parse_public(key)?;
-                    ("key", key)
-                }
-                Some(("file", path)) => ("file", path),
-                _ => bail!("Invalid key reference {reference}, expected inline|file"),
-            };
-            let key = format!("verification-{kind}-{what}");
-            keys.retain(|(before, _)| *before != key);
-            keys.push((key, RemoteValue::Text(value.to_owned())));
-            if !kinds.contains(&name.to_owned()) {
-                kinds.push(name.to_owned());
-            }
-        }
-        keys.push(("sign-verify".to_owned(), RemoteValue::List(kinds)));
-        Ok(keys)
-    }
-
     /// Returns what is written about the remote, in order.
     fn keys(&self) -> anyhow::Result<Vec<(String, RemoteValue)>> {
         let text = |value: &str| RemoteValue::Text(value.to_owned());
@@ -172,7 +145,7 @@ impl Add {
         if self.no_sign_verify {
             keys.push(("sign-verify".to_owned(), RemoteValue::Flag(false)));
         } else if !self.sign_verify.is_empty() {
-            keys.extend(self.sign_verify_keys()?);
+            keys.extend(sign_verify_keys(&self.sign_verify)?);
         }
         if let Some(id) = &self.collection_id {
             // As it is: one that no collection can have has no refs.
@@ -180,4 +153,31 @@ impl Add {
         }
         Ok(keys)
     }
+}
+
+/// The keys that --sign-verify stands for: kinds first, then a key or a file of each.
+pub(crate) fn sign_verify_keys(given: &[String]) -> anyhow::Result<Vec<(String, RemoteValue)>> {
+    let (mut kinds, mut keys) = (Vec::new(), Vec::new());
+    for text in given {
+        let Some((name, reference)) = text.split_once('=') else {
+            bail!("Failed to parse KEYTYPE=[inline|file]:DATA in {text}");
+        };
+        let kind: BareKind = name.parse()?;
+        let (what, value) = match reference.split_once(':') {
+            Some(("inline", key)) => {
+                kind.parse_public(key)?;
+                ("key", key)
+            }
+            Some(("file", path)) => ("file", path),
+            _ => bail!("Invalid key reference {reference}, expected inline|file"),
+        };
+        let key = format!("verification-{kind}-{what}");
+        keys.retain(|(before, _)| *before != key);
+        keys.push((key, RemoteValue::Text(value.to_owned())));
+        if !kinds.contains(&name.to_owned()) {
+            kinds.push(name.to_owned());
+        }
+    }
+    keys.push(("sign-verify".to_owned(), RemoteValue::List(kinds)));
+    Ok(keys)
 }

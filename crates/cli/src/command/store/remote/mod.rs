@@ -12,6 +12,8 @@ pub(crate) mod refs;
 pub(crate) mod show_url;
 pub(crate) mod summary;
 
+pub(crate) use add::sign_verify_keys;
+
 use std::path::{Path, PathBuf};
 
 use ostler_format::RemoteName;
