@@ -175,7 +175,7 @@ impl Tree {
 }
 
 /// A server outside of the machine, and the machine's disk.
-pub(crate) struct Site {
+struct Site {
     disk: Disk,
     tree: Tree,
     published: Repo,
@@ -185,7 +185,7 @@ pub(crate) struct Site {
 
 impl Site {
     /// The machine has version 1.
-    pub(crate) fn new() -> Self {
+    fn new() -> Self {
         let scratch = Scratch::new();
         let tree = Tree::new(scratch.path());
         let published = Program::ostler().init_quick(&scratch.join("published"), "archive");
@@ -200,21 +200,6 @@ impl Site {
         site.publish("1");
         site.deploy();
         site
-    }
-
-    /// The tree that is published.
-    pub(crate) fn root(&self) -> &Path {
-        &self.tree.root
-    }
-
-    pub(crate) fn write(&self, path: &str, text: &str) {
-        self.tree.write(path, text);
-    }
-
-    /// Publishes the tree as a version.
-    pub(crate) fn release(&self, version: &str) {
-        self.write("usr/share/version", &format!("{version}\n"));
-        self.publish(version);
     }
 
     fn publish(&self, version: &str) {
@@ -246,7 +231,7 @@ impl Site {
         ostler(&[&deploy[..], &kargs, &["origin:os/stable"]].concat());
     }
 
-    pub(crate) fn boot(&self, script: &str) -> Vec<String> {
+    fn boot(&self, script: &str) -> Vec<String> {
         Machine::boot_on(MACHINE, &self.disk, script).said()
     }
 }
@@ -280,8 +265,9 @@ fn assert_system(said: &[String], version: &str) {
 #[ignore = "boots machines, with a whole OS tree"]
 fn a_debian_upgrades_over_http_finishes_at_shutdown_rolls_back_and_restarts_by_kexec() {
     let site = Site::new();
-    site.write("usr/etc/of-version-2", "new\n");
-    site.release("2");
+    site.tree.write("usr/share/version", "2\n");
+    site.tree.write("usr/etc/of-version-2", "new\n");
+    site.publish("2");
     let upgrade = format!(
         "{LOOK}\n\
          echo mine >/etc/mine\n\

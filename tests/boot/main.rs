@@ -9,7 +9,6 @@
 )]
 
 mod debian;
-mod debian_trial;
 mod disk;
 mod first_root;
 mod initramfs;

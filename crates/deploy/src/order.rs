@@ -55,20 +55,20 @@ pub struct OrderChange {
 /// [`OrderError`].
 pub fn change(lock: &mut SysrootLock, wish: &Wish) -> Result<OrderChange, OrderError> {
     let before = lock.deployments.first().map(|first| first.id.clone());
-    let change = change_unasked(lock, wish)?;
+    let order = plan::plan(&lock.slots(), wish)?;
+    let change = carry_out(lock, &order)?;
     if matches!(wish, Wish::MakeDefault(_) | Wish::Rollback { .. }) {
         trials::chosen(lock, before.as_ref())?;
     }
     Ok(change)
 }
 
-/// As [`change`], where it was no person's wish.
-pub(crate) fn change_unasked(
-    lock: &mut SysrootLock,
-    wish: &Wish,
-) -> Result<OrderChange, OrderError> {
+/// Makes the boot order what no person asked for, in a system that has little time; what it leaves is for the next cleanup.
+pub(crate) fn change_unasked(lock: &mut SysrootLock, wish: &Wish) -> Result<(), OrderError> {
     let order = plan::plan(&lock.slots(), wish)?;
-    carry_out(lock, &order)
+    let next = arrange(&lock.deployments, &order, None);
+    publish::publish(lock, &next)?;
+    Ok(())
 }
 
 /// Removes the deployments of a stateroot that its retention policy does not hold, and that need not stay for another reason.
