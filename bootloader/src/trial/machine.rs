@@ -237,6 +237,12 @@ impl Trials {
             record.standing = Standing::Bad;
             record.since = now;
         }
+        // The first root may have had no clock.
+        if let Some(refusal) = self.refused.get_mut(&from.name.commit)
+            && refusal.since == 0
+        {
+            refusal.since = now;
+        }
     }
 
     /// A person made `chosen` the default in place of `before`: what they want to boot is not on trial, and what they left is not any more.
