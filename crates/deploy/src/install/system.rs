@@ -329,7 +329,7 @@ fn tmpfiles_of_keys(keys: &[u8]) -> String {
     let encoded = base64::engine::Engine::encode(&base64::prelude::BASE64_STANDARD, keys);
     format!(
         "# The keys that the installer was given.\n\
-         d /root/.ssh 0700 root root -\n\
-         f~ /root/.ssh/authorized_keys 0600 root root - {encoded}\n"
+         d %h/.ssh 0700 root root -\n\
+         f~ %h/.ssh/authorized_keys 0600 root root - {encoded}\n"
     )
 }
