@@ -372,10 +372,8 @@ impl Work<'_> {
     /// Makes the system and what starts it.
     fn install(&self, settings: Settings) -> Result<(Made, Installed), DiskError> {
         let root = self.path.join(ROOT);
-        let boot = self
-            .parts
-            .open_dir(ROOT)?
-            .create_dir_all(layout::BOOT, 0o755)?;
+        // By its path: a handle from before the mount namespace was entered leads below what is mounted there.
+        let boot = Dir::open_ambient(&root)?.create_dir_all(layout::BOOT, 0o755)?;
         loader::prepare(self.disk.loader, &boot, &self.system.kargs)?;
         boot.ensure_dir("efi", 0o755)?;
         let place = Place {
