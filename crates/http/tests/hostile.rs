@@ -252,6 +252,7 @@ fn metadata_overtakes_content_that_was_queued_before_it() {
     });
     let mut options = quick();
     options.limits.in_flight = 1;
+    options.limits.in_flight_most = 1;
     let fetcher = Fetcher::new(&options).unwrap();
     let batch = fetcher.batch();
     let order = Arc::new(Mutex::new(Vec::new()));

@@ -246,7 +246,7 @@ mod tests {
             ((1 << 30) - MAX_PREFIX, MAX_PREFIX)
         );
         let (first, length) = at(1 << 29, 1 << 30, 1 << 31);
-        assert!(first < 1 << 30 && first + length > 1 << 30);
+        assert!(first <= 1 << 30 && first + length > 1 << 30);
         let (first, length) = at(u64::MAX / 2, u64::MAX, u64::MAX / 4);
         assert!(first + length <= u64::MAX / 4);
     }
