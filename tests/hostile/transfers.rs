@@ -338,7 +338,9 @@ fn superblocks_that_lie_are_passed_over_and_take_no_memory() {
     assert!(stage.pull("another commit", &[], None));
     fs::write(&path, &honest).unwrap();
     stage.forge(&part, |it| it.parts[0].uncompressed_size = u64::MAX);
-    assert!(!stage.pull("more than any disk has", &[], None));
+    let what = "more than any disk has";
+    assert!(!stage.pull(what, &["--require-static-deltas"], None));
+    assert!(stage.pull(what, &[], None));
     fs::write(&path, &honest).unwrap();
     for suffix in ["superblock", "/0"] {
         let spoilt: Spoilt = Arc::new(move |path, stream| {
