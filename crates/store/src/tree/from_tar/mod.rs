@@ -77,6 +77,8 @@ pub(super) fn overlay(mut import: Import<'_>, from: &ArchiveSource) -> Result<()
     let stream = source::open(from).map_err(in_archive)?;
     let mut entries = ArchiveReader::new(stream).map_err(|e| in_archive(e.into()))?;
     import.run(&mut entries, &in_archive)?;
+    // It holds the lock of the standard input.
+    drop(entries);
     if *from == ArchiveSource::Stdin {
         // Whoever writes to us is not to find the pipe closed.
         source::drain_stdin().map_err(in_archive)?;
