@@ -62,8 +62,6 @@ fn detect(start: &[u8]) -> Compression {
     const MAGIC: &[(&[u8], Compression)] = &[
         (b"\x1f\x8b", Compression::Gzip),
         (b"\xfd7zXZ\0", Compression::Xz),
-        // The usual properties and a dictionary of 64 KiB or more; there is no magic.
-        (b"\x5d\0\0", Compression::Lzma),
         (b"\x28\xb5\x2f\xfd", Compression::Zstd),
         (b"BZh", Compression::Bzip2),
         (b"\x1f\x9d", Compression::Unknown("compress")),
@@ -71,8 +69,31 @@ fn detect(start: &[u8]) -> Compression {
         (b"\x04\x22\x4d\x18", Compression::Unknown("lz4")),
         (b"\x89LZO", Compression::Unknown("lzop")),
     ];
+    if is_lzma(start) {
+        return Compression::Lzma;
+    }
     MAGIC
         .iter()
         .find(|(magic, _)| start.starts_with(magic))
         .map_or(Compression::None, |(_, compression)| *compression)
+}
+
+/// There is no magic: the usual properties, and a dictionary of 64 KiB or more, which no tar begins with, be its first name `]`.
+fn is_lzma(start: &[u8]) -> bool {
+    matches!(start, [0x5d, 0, 0, low, high, ..] if (*low, *high) != (0, 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tar_whose_first_name_is_a_bracket_is_not_taken_for_lzma() {
+        let mut header = [0; 512];
+        header[0] = b']';
+        assert_eq!(detect(&header), Compression::None);
+        // As `xz --format=lzma` begins, at its lowest and its highest level.
+        assert_eq!(detect(b"\x5d\0\0\x04\0\xff"), Compression::Lzma);
+        assert_eq!(detect(b"\x5d\0\0\0\x04\xff"), Compression::Lzma);
+    }
 }
