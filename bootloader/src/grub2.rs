@@ -19,6 +19,7 @@ use ostler_format::bootlink::loader_dir;
 use ostler_fs::{Dir, Durability};
 
 use crate::backend::{Backend, BootloaderError, CONFIG_MAX_BYTES, NextBoot, TakesEffect, Written};
+use crate::program;
 
 use standing::{MENU, Role};
 
@@ -28,7 +29,6 @@ pub use standing::StandingConfig;
 /// Programs that write `grub.cfg`, by the names that distributions give them.
 const PROGRAMS: [&str; 2] = ["grub2-mkconfig", "grub-mkconfig"];
 const PROGRAM_DIRS: [&str; 4] = ["/usr/sbin", "/usr/bin", "/sbin", "/usr/local/sbin"];
-const STDERR_MAX_CHARS: usize = 2000;
 
 /// Writes the entries for a `grub.cfg` that stays, or else the whole `grub.cfg`.
 #[derive(Debug, Clone, Default)]
@@ -134,7 +134,7 @@ impl Grub2 {
     ) -> Result<(), BootloaderError> {
         // Some programs append, and an interrupted run may have left a piece.
         dir.unlink_optional(name)?;
-        match program(next) {
+        match chosen_program(next) {
             Some(program) => {
                 self.run(next, &program, &dir_path.join(name))?;
                 let Some((file, metadata)) = dir.open_regular_optional(name)? else {
@@ -213,17 +213,14 @@ impl Backend for Grub2 {
 }
 
 /// The program to run: the one that was named, else the system's own if it describes this machine.
-fn program(next: &NextBoot<'_>) -> Option<PathBuf> {
+fn chosen_program(next: &NextBoot<'_>) -> Option<PathBuf> {
     if next.grub_mkconfig.is_some() {
         return next.grub_mkconfig.clone();
     }
     if !next.booted {
         return None;
     }
-    let candidates = PROGRAM_DIRS
-        .iter()
-        .flat_map(|dir| PROGRAMS.map(|program| Path::new(dir).join(program)));
-    candidates.into_iter().find(|path| path.is_file())
+    program::find(&PROGRAM_DIRS, &PROGRAMS)
 }
 
 /// Says if nothing leads from GRUB's own directory to what was written.
@@ -248,13 +245,10 @@ fn bios_warning(boot: &Dir) -> Result<Vec<String>, BootloaderError> {
 }
 
 fn failed(program: PathBuf, outcome: String, stderr: &[u8]) -> BootloaderError {
-    let text = String::from_utf8_lossy(stderr);
-    let text = text.trim();
-    let skip = text.chars().count().saturating_sub(STDERR_MAX_CHARS);
     BootloaderError::Failed {
         program,
         outcome,
-        stderr: text.chars().skip(skip).collect(),
+        stderr: program::last_words(stderr),
     }
 }
 

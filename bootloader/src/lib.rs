@@ -24,6 +24,7 @@ pub mod counting;
 pub mod first_root;
 mod grub2;
 pub mod grub_disk;
+pub mod program;
 mod syslinux;
 pub mod systemd_boot;
 pub mod tree_files;

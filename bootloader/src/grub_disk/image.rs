@@ -6,12 +6,13 @@ use std::process::{Command, Stdio};
 
 use ostler_fs::{Dir, Durability, FsError};
 
+use crate::program;
+
 /// Programs that make images, by the names that distributions give them.
 const PROGRAMS: [&str; 2] = ["grub-mkimage", "grub2-mkimage"];
 const PROGRAM_DIRS: [&str; 5] = ["/usr/bin", "/usr/sbin", "/bin", "/sbin", "/usr/local/bin"];
 /// Where distributions keep the modules, below a root.
 const MODULE_DIRS: [&str; 2] = ["usr/lib/grub", "usr/lib/grub2"];
-const STDERR_MAX_CHARS: usize = 2000;
 
 /// Every command that a `grub.cfg` of this project, or one that `grub-mkconfig` writes, asks for, and file systems a `/boot` may have.
 const MODULES: [&str; 37] = [
@@ -144,7 +145,7 @@ impl GrubImage<'_> {
     pub fn make(&self, scratch: &Path) -> Result<Vec<u8>, ImageError> {
         /// One has half a mebibyte.
         const MAX_BYTES: u64 = 64 << 20;
-        let program = find_program().ok_or(ImageError::NoProgram)?;
+        let program = program::find(&PROGRAM_DIRS, &PROGRAMS).ok_or(ImageError::NoProgram)?;
         let dir = Dir::open_ambient(scratch)?;
         let (commands, image) = ("grub-early.cfg", "grub-image");
         dir.write_atomic(commands, self.commands(), 0o600, Durability::Cached)?;
@@ -177,19 +178,9 @@ impl GrubImage<'_> {
     }
 }
 
-fn find_program() -> Option<PathBuf> {
-    let candidates = PROGRAM_DIRS
-        .iter()
-        .flat_map(|dir| PROGRAMS.map(|program| Path::new(dir).join(program)));
-    candidates.into_iter().find(|path| path.is_file())
-}
-
 fn failed(program: PathBuf, stderr: &[u8]) -> ImageError {
-    let text = String::from_utf8_lossy(stderr);
-    let text = text.trim();
-    let skip = text.chars().count().saturating_sub(STDERR_MAX_CHARS);
     ImageError::Failed {
         program,
-        stderr: text.chars().skip(skip).collect(),
+        stderr: program::last_words(stderr),
     }
 }

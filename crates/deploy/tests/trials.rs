@@ -195,14 +195,20 @@ fn a_rollback_that_a_power_cut_interrupted_is_done_by_whatever_boots_next() {
     assert_eq!(ground.standings(), after);
 }
 
-#[test]
-fn a_loader_that_counted_down_and_booted_the_next_entry_is_believed() {
+/// A host with a new deployment that its boot loader tries twice.
+fn counted() -> Ground {
     let mut ground = Ground::new();
     let config = ["config", "set", "sysroot.boot-counting-tries", "2"];
     ground
         .fixture
         .ostree(&[&["--repo=sysroot/ostree/repo"][..], &config].concat());
     ground.upgrade(IfBad::Refuse).unwrap();
+    ground
+}
+
+#[test]
+fn a_loader_that_counted_down_and_booted_the_next_entry_is_believed() {
+    let mut ground = counted();
     let entries = ground.fixture.sysroot().join("boot/loader/entries");
     assert!(entries.join("ostree-2+2.conf").exists());
     // A person at the menu changes nothing.
@@ -225,12 +231,7 @@ fn a_loader_that_counted_down_and_booted_the_next_entry_is_believed() {
 
 #[test]
 fn a_counter_of_the_loader_goes_once_the_deployment_is_proven() {
-    let mut ground = Ground::new();
-    let config = ["config", "set", "sysroot.boot-counting-tries", "2"];
-    ground
-        .fixture
-        .ostree(&[&["--repo=sysroot/ostree/repo"][..], &config].concat());
-    ground.upgrade(IfBad::Refuse).unwrap();
+    let mut ground = counted();
     let mut lock = ground.boot(0);
     trials::started(&mut lock).unwrap();
     trials::judge(&mut lock, Verdict::Healthy).unwrap();

@@ -1,11 +1,12 @@
 //! Programs of this machine that make file systems.
 
 use std::ffi::OsStr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use ostler_bootloader::program;
+
 const DIRS: [&str; 5] = ["/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin"];
-const STDERR_MAX_CHARS: usize = 2000;
 
 /// Such a program did not do its work.
 #[derive(Debug, thiserror::Error)]
@@ -59,10 +60,7 @@ impl ProgramError {
 /// # Errors
 /// [`ProgramError::Missing`].
 pub(super) fn find(name: &'static str) -> Result<PathBuf, ProgramError> {
-    DIRS.iter()
-        .map(|dir| Path::new(dir).join(name))
-        .find(|path| path.is_file())
-        .ok_or(ProgramError::Missing { name })
+    program::find(&DIRS, &[name]).ok_or(ProgramError::Missing { name })
 }
 
 /// Runs a program to its end, and returns what it wrote to standard output.
@@ -81,18 +79,11 @@ pub(super) fn run<A: AsRef<OsStr>>(
         .stdin(Stdio::null())
         .output()
         .map_err(|cause| ProgramError::Run { program, cause })?;
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
     match output.status.success() {
-        true => Ok(text),
+        true => Ok(String::from_utf8_lossy(&output.stdout).into_owned()),
         false => Err(ProgramError::Failed {
             name,
-            said: end_of(&(text + &String::from_utf8_lossy(&output.stderr))),
+            said: program::last_words(&[output.stdout, output.stderr].concat()),
         }),
     }
-}
-
-fn end_of(text: &str) -> String {
-    let text = text.trim();
-    let skip = text.chars().count().saturating_sub(STDERR_MAX_CHARS);
-    text.chars().skip(skip).collect()
 }

@@ -10,13 +10,13 @@ use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::Context as _;
 use ostler_agent::health::{self, Watch};
 use ostler_deploy::health_file::HealthFile;
 use ostler_deploy::health_report::{Checked, Report};
 use ostler_deploy::trials::Step;
 use ostler_fs::{Dir, Trusted};
 
+use crate::command::host::reboot::systemctl;
 use crate::context::Context;
 use crate::grammar::{Group, Section, verb};
 
@@ -140,14 +140,5 @@ fn reboot_for(context: &Context, step: &Step) -> anyhow::Result<()> {
 
 fn reboot() -> anyhow::Result<()> {
     // Where the first program does not answer any more, the kernel does.
-    for words in [&["reboot"][..], &["reboot", "--force", "--force"]] {
-        let status = Command::new("systemctl")
-            .args(words)
-            .status()
-            .context("running systemctl")?;
-        if status.success() {
-            return Ok(());
-        }
-    }
-    anyhow::bail!("`systemctl reboot --force --force` failed")
+    systemctl(&["reboot"]).or_else(|_| systemctl(&["reboot", "--force", "--force"]))
 }

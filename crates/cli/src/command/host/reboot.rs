@@ -24,7 +24,7 @@ pub(crate) fn after_change(
             .note("Run \"systemctl reboot\" to start a reboot");
         return Ok(());
     }
-    systemctl("reboot")
+    systemctl(&["reboot"])
 }
 
 /// Which restart follows a new deployment.
@@ -60,14 +60,19 @@ pub(crate) fn after_deployment(
         return after_change(context, lock, restart != Restart::No);
     }
     kexec::load(lock, made).context("loading the kernel of the new deployment")?;
-    systemctl("kexec")
+    systemctl(&["kexec"])
 }
 
-fn systemctl(verb: &str) -> anyhow::Result<()> {
+/// Runs `systemctl` to its end.
+///
+/// # Errors
+/// It cannot be run, or failed.
+pub(crate) fn systemctl(words: &[&str]) -> anyhow::Result<()> {
     let status = Command::new("systemctl")
-        .arg(verb)
+        .args(words)
         .status()
         .context("running systemctl")?;
-    anyhow::ensure!(status.success(), "`systemctl {verb}` failed: {status}");
+    let shown = words.join(" ");
+    anyhow::ensure!(status.success(), "`systemctl {shown}` failed: {status}");
     Ok(())
 }
