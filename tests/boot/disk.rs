@@ -1,6 +1,7 @@
 //! Disk images.
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -44,6 +45,21 @@ impl Disk {
             .arg(self.image())
             .arg(&at));
         Mounted { at }
+    }
+
+    /// Copies a file of the mounted file system, also one that is sealed, which a kernel without fs-verity does not open.
+    pub(crate) fn copy_out(&self, mounted: &Mounted, path: &str, to: &Path) {
+        match fs::copy(mounted.path().join(path), to) {
+            Err(error) if error.kind() == ErrorKind::Unsupported => {
+                let request = format!("dump \"/{path}\" \"{}\"", to.display());
+                run(Command::new("/sbin/debugfs")
+                    .args(["-R", &request])
+                    .arg(self.image()));
+            }
+            result => {
+                result.unwrap();
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 
+use crate::initramfs::Kernel;
 use crate::machine::Machine;
 use crate::tiny::{Config, Tiny};
 
@@ -166,4 +167,39 @@ fn an_image_must_be_the_signed_one_and_a_kernel_that_cannot_check_files_is_named
     // Debian 12 has Linux 6.1. That comes last: signature, digest and image are good.
     let is_refused = said.len() == 1 && said[0].contains("Linux 6.6 or newer");
     assert!(is_refused, "{said:?}");
+}
+
+#[test]
+#[ignore = "boots machines, with the kernel of a whole OS tree and a newer one"]
+fn a_signed_image_is_the_root_and_a_bit_that_flipped_in_any_of_its_files_is_not_read() {
+    let tiny = Tiny::new(&Config {
+        prepare_root: SIGNED,
+        keys: Some(PUBLIC),
+        signed_by: Some(SECRET),
+        kargs: &["ostree.prepare-root.composefs=no"],
+        kernel: Kernel::Recent,
+        ..Config::default()
+    });
+    // Files are sealed on the machine: the kernel under which the disk was made may have no fs-verity.
+    let seal = "mount -o remount,rw /sysroot\n\
+         ostler config --repo=/sysroot/ostree/repo set ex-integrity.fsverity yes >/run/said 2>&1 &&\n\
+         ostler admin post-copy >>/run/said 2>&1 &&\n\
+         ostler admin deploy --os=os --karg-delete=ostree.prepare-root.composefs=no tiny >>/run/said 2>&1 &&\n\
+         echo ':: sealed' || sed 's/^/:: /' /run/said\n";
+    assert_eq!(Machine::boot(&tiny.disk, seal).said(), ["sealed"]);
+
+    let script = format!(
+        "{LOOK}\n\
+         grep ' / / .* composefs ' /proc/self/mountinfo | grep -o verity=require | sed 's/^/:: /'\n\
+         cat /usr/share/plain | sed 's/^/:: /'\n"
+    );
+    let said = Machine::boot(&tiny.disk, &script).said();
+    let (looked, rest) = said.split_at(9);
+    assert_writable(looked, &["/etc", "/var", "/boot"]);
+    assert_eq!(rest, ["verity=require", "plain"]);
+
+    tiny.flip_a_bit("usr/share/plain");
+    let read = "cat /usr/share/plain 2>&1 | sed 's/^/:: /'\n";
+    let said = Machine::boot(&tiny.disk, read).said();
+    assert_eq!(said, ["cat: read error: Input/output error"]);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::OnceLock;
 
-use ostler_tests::debian_tree;
+use ostler_tests::{debian_tree, recent_kernel};
 
 use crate::run;
 
@@ -22,11 +22,26 @@ const MODULES: [&str; 7] = [
     "overlay",
 ];
 
-/// The Debian tree's folder of kernel and modules.
-pub(crate) fn kernel_dir() -> PathBuf {
-    let modules = debian_tree(1).join("usr/lib/modules");
-    let mut found = fs::read_dir(modules).unwrap();
-    found.next().unwrap().unwrap().path()
+/// Which Linux boots.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Kernel {
+    /// That of Debian 12, which is 6.1.
+    #[default]
+    OfTheTree,
+    /// One that checks the files of a composefs image.
+    Recent,
+}
+
+impl Kernel {
+    /// The folder of kernel and modules.
+    pub(crate) fn dir(self) -> PathBuf {
+        let modules = match self {
+            Self::OfTheTree => debian_tree(1).join("usr/lib/modules"),
+            Self::Recent => recent_kernel(),
+        };
+        let mut found = fs::read_dir(modules).unwrap();
+        found.next().unwrap().unwrap().path()
+    }
 }
 
 /// `ostree-prepare-root`, linked statically.
@@ -56,12 +71,16 @@ pub(crate) fn prepare_root() -> &'static Path {
 
 /// The modules and those that they need, in the order to load them.
 fn module_files(kernel: &Path, file_system: &str) -> Vec<String> {
-    let text = fs::read_to_string(kernel.join("modules.dep")).unwrap();
+    let [text, builtin] = ["modules.dep", "modules.builtin"]
+        .map(|name| fs::read_to_string(kernel.join(name)).unwrap());
     let mut ordered = Vec::new();
     let mut seen = BTreeSet::new();
     let more = [file_system].into_iter().filter(|name| !name.is_empty());
     for module in MODULES.into_iter().chain(more) {
         let suffix = format!("/{module}.ko");
+        if builtin.lines().any(|line| line.ends_with(&suffix)) {
+            continue;
+        }
         let line = text
             .lines()
             .find(|line| line.split_once(':').unwrap().0.ends_with(&suffix))
@@ -96,6 +115,7 @@ pub(crate) struct Contents<'a> {
     pub(crate) keys: Option<&'a str>,
     /// The module of the root's file system, if that is not ext4.
     pub(crate) file_system: &'a str,
+    pub(crate) kernel: Kernel,
 }
 
 /// Writes an initramfs to `file`.
@@ -128,7 +148,7 @@ pub(crate) fn write(file: &Path, scratch: &Path, contents: &Contents<'_>) {
     if let Some(keys) = contents.keys {
         fs::write(root.join("etc/ostree/initramfs-root-binding.key"), keys).unwrap();
     }
-    let kernel = kernel_dir();
+    let kernel = contents.kernel.dir();
     let mut script = String::from(
         "#!/bin/sh\n\
          export PATH=/bin\n\

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use ostler_format::EntryName;
 use ostler_format::bls::Tries;
 
-use crate::disk::{Disk, Mounted};
+use crate::disk::Disk;
 
 /// A machine that does nothing for so long hangs; emulation on a busy machine is slow.
 const LIMIT: Duration = Duration::from_secs(600);
@@ -62,7 +62,8 @@ struct Choice {
 
 impl Choice {
     /// Reads the first boot entry, as loaders sort them, and copies kernel and initramfs out of the image.
-    fn of(mounted: &Mounted, scratch: &Path, loader: Loader) -> Self {
+    fn of(disk: &Disk, loader: Loader) -> Self {
+        let mounted = disk.mount();
         let boot = mounted.path().join("boot");
         let entries = boot.join("loader/entries");
         let found = fs::read_dir(&entries).unwrap();
@@ -92,13 +93,10 @@ impl Choice {
             fs::rename(entries.join(&name), entries.join(counted.to_string())).unwrap();
         }
         let copy = |key, name: &str| {
-            let from = boot.join(
-                field(&text, key)
-                    .trim_start_matches("/boot")
-                    .trim_start_matches('/'),
-            );
-            let to = scratch.join(name);
-            fs::copy(from, &to).unwrap();
+            let field = field(&text, key);
+            let path = field.trim_start_matches("/boot").trim_start_matches('/');
+            let to = disk.scratch().join(name);
+            disk.copy_out(&mounted, &format!("boot/{path}"), &to);
             to
         };
         Self {
@@ -151,7 +149,7 @@ impl Machine {
 
     /// Boots the default deployment of a disk, which finds `script` on a second disk.
     pub(crate) fn boot_on(hardware: Hardware, disk: &Disk, script: &str) -> Self {
-        let choice = Choice::of(&disk.mount(), disk.scratch(), hardware.loader);
+        let choice = Choice::of(disk, hardware.loader);
         let panic = match hardware.restarts_after_panic {
             true => "panic=-1",
             false => "",

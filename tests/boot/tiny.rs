@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::disk::{Disk, Mounted};
-use crate::initramfs::{self, Init};
+use crate::initramfs::{self, Init, Kernel};
 use crate::{copy_program, ostler, run};
 
 /// Runs what is on the second disk and turns the machine off.
@@ -40,6 +40,7 @@ pub(crate) struct Config<'a> {
     pub(crate) first_program: bool,
     /// The root's, if it is not ext4.
     pub(crate) file_system: &'a str,
+    pub(crate) kernel: Kernel,
 }
 
 /// A disk with one deployment of the tiny tree in the stateroot `os`.
@@ -118,7 +119,7 @@ impl Tiny {
 
 /// Writes the tree.
 pub(crate) fn write_tree(tree: &Path, scratch: &Path, config: &Config<'_>) {
-    let kernel = initramfs::kernel_dir();
+    let kernel = config.kernel.dir();
     let version = kernel.file_name().unwrap();
     let modules = tree.join("usr/lib/modules").join(version);
     for dir in [
@@ -185,6 +186,7 @@ pub(crate) fn write_tree(tree: &Path, scratch: &Path, config: &Config<'_>) {
         config: config.prepare_root,
         keys: config.keys,
         file_system: config.file_system,
+        kernel: config.kernel,
     };
     initramfs::write(&image, scratch, &contents);
 }

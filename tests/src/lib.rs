@@ -5,7 +5,7 @@
 //!
 //! - [`Program`] runs `ostler` or the real `ostree`; [`Repo`] is a repository with the program that works on it.
 //! - [`Scratch`] is a folder on a file system that keeps user xattrs.
-//! - [`tree::random`] writes trees; [`Snapshot`] says what a tree holds; [`debian_tree`] is a whole OS.
+//! - [`tree::random`] writes trees; [`Snapshot`] says what a tree holds; [`debian_tree`] is a whole OS, [`recent_kernel`] a newer kernel.
 //! - [`boot_order`] reads what a boot loader would; [`Dice`] makes random cases that return.
 //! - [`trace`] runs a program step by step, to kill it or to see in which order it writes.
 //! - [`Server`] serves a folder over HTTP with either program.
@@ -24,7 +24,7 @@ mod server;
 pub mod trace;
 pub mod tree;
 
-pub use debian::debian_tree;
+pub use debian::{debian_tree, recent_kernel};
 pub use dice::Dice;
 pub use program::{Program, Repo, real_ostree};
 pub use scratch::Scratch;
